@@ -1,0 +1,56 @@
+# make setup | run | test | check | fuzz | soak | bench
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup run test check lint system web fuzz soak bench lock clean
+
+setup: $(VENV)/.installed web/dist/index.html
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+web: web/dist/index.html
+
+web/dist/index.html: $(VENV)/.installed $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+
+run: setup
+	$(BIN)/onrecord demo
+
+system:
+	@sh scripts/system-packages.sh
+
+test: setup system
+	cd web && npm test --silent
+	$(BIN)/python -m pytest
+
+check: lint test
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd web && npm run --silent check
+
+# The long ones.
+fuzz: setup
+	ONRECORD_FUZZ=1 $(BIN)/python -m pytest tests -k fuzz --hypothesis-seed=random
+
+soak: setup
+	$(BIN)/onrecord bench recovery
+
+bench: setup
+	for name in ingest fanout latency recovery; do $(BIN)/onrecord bench $$name --json || exit 1; done
+
+lock:
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--allow-unsafe --strip-extras --extra dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) web/node_modules web/dist

@@ -1,0 +1,1 @@
+"""The people's door: HTTP, WebSocket, sign-in, permissions and the command line."""

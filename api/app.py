@@ -1,0 +1,84 @@
+"""The FastAPI application: routes, problems, security headers, and the web pages when they were built."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+
+from api import problems
+from api.doors import Doors
+from api.permissions import check_declared
+from api.routes import health, session, streams
+
+_Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
+_App: TypeAlias = Callable[
+    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
+]
+
+WEB_DIST = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+_POLICY = (
+    "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+def create_app(doors: Doors) -> FastAPI:
+    """The application over a running media side.
+
+    Raises: SettingsInvalid: a route declares no permission.
+    """
+    app = FastAPI(title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.doors = doors
+    problems.install(app)
+    for router in (health.router, session.router, streams.router):
+        app.include_router(router)
+    check_declared(app.routes)
+    app.add_middleware(SecurityHeaders)
+    if WEB_DIST.is_dir():
+        app.mount("/", StaticFiles(directory=WEB_DIST, html=True), name="web")
+    else:
+        app.add_api_route("/", _not_built, include_in_schema=False)
+    return app
+
+
+async def _not_built() -> PlainTextResponse:
+    return PlainTextResponse("The web pages are not built yet: run 'make setup'.\n", 503)
+
+
+class SecurityHeaders:
+    """Adds the same headers to every answer; media and API answers are never stored by a cache."""
+
+    def __init__(self, app: _App) -> None:
+        self._app = app
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        no_store = scope["path"].startswith(("/api", "/live"))
+
+        async def with_headers(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], *_HEADERS]
+                if no_store and not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,60 @@
+"""`onrecord bench`: measures this machine with this build. Load generators run outside the measured process."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(name: str) -> dict[str, object]:
+    """The report of one bench, with what it was measured on."""
+    report = _benches()[name]()
+    report["meta"] = {"bench": name, "machine": machine(), "commit": commit(), **_as_dict(report.pop("method", {}))}
+    return report
+
+
+def _benches() -> dict[str, Callable[[], dict[str, object]]]:
+    from api.bench import fanout, ingest, latency, recovery
+
+    return {"ingest": ingest.run, "fanout": fanout.run, "latency": latency.run, "recovery": recovery.run}
+
+
+def machine() -> str:
+    """Processor, cores, memory and Python of this machine."""
+    model, memory = "", ""
+    for file, key in (("/proc/cpuinfo", "model name"), ("/proc/meminfo", "MemTotal")):
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            continue
+        value = next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+        if key == "MemTotal":
+            memory = value
+        else:
+            model = value
+    return f"{model or platform.machine()}, {os.cpu_count()} cores, {memory}, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit this build was checked out at, '+' where files differ from it."""
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return said.stdout.strip() or "unknown"
+
+
+def _as_dict(method: object) -> dict[str, object]:
+    if isinstance(method, dict):
+        return method
+    return {"method": method if isinstance(method, str) else json.dumps(method)}

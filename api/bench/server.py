@@ -1,0 +1,116 @@
+"""A server of its own for a bench: a child process in a temporary folder on free ports, and what it costs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cases.access import Access
+from pipeline.errors import WorkerFailed
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_START_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchServer:
+    """A running `onrecord serve`."""
+
+    process: subprocess.Popen[bytes]
+    data: Path
+    port: int
+    rtmp_port: int
+    token: str
+
+    def cpu_s(self) -> float:
+        """User and system CPU seconds the server process has used; its decoder children are not in it."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    def rss_bytes(self) -> int:
+        """Resident memory without files mapped: what the process itself holds."""
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()
+        return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+
+    def add_devices(self, count: int, prefix: str = "bench") -> list[str]:
+        """Stream keys of new devices."""
+        access = Access.of(self.data)
+        try:
+            return [access.add_device(f"{prefix}-{number}")[1] for number in range(count)]
+        finally:
+            access.close()
+
+    def get(self, path: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        page = self.get("/metrics").decode()
+        return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if re.match(rf"{name}(\{{|\s)", line))
+
+    def streams(self) -> list[dict[str, object]]:
+        items: list[dict[str, object]] = json.loads(self.get("/api/v1/streams?limit=1000"))["items"]
+        return items
+
+
+@contextmanager
+def bench_server() -> Iterator[BenchServer]:
+    """A server in a folder of its own, gone afterwards.
+
+    Raises: WorkerFailed: it did not start.
+    """
+    data = Path(tempfile.mkdtemp(prefix="onrecord-bench-"))
+    try:
+        access = Access.of(data)
+        token = access.create_token("commander", "bench")
+        access.close()
+        environment = {
+            **os.environ,
+            "ONRECORD_DATA": str(data),
+            "ONRECORD_API__PORT": "0",
+            "ONRECORD_API__HOST": "127.0.0.1",
+            "ONRECORD_RTMP__PORT": "0",
+            "ONRECORD_RTMP__HOST": "127.0.0.1",
+            "ONRECORD_LOG__FORMAT": "json",
+        }
+        with (data / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "api.cli", "serve"], env=environment, stdout=log, stderr=log
+            )
+        try:
+            port, rtmp_port = _ports(process, data / "server.log")
+            yield BenchServer(process, data, port, rtmp_port, token)
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _ports(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
+    end_s = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < end_s and process.poll() is None:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if '"event": "ready"' in line:
+                ready = json.loads(line)
+                return int(ready["url"].rpartition(":")[2]), int(ready["rtmp_port"])
+        time.sleep(0.1)
+    raise WorkerFailed(f"the bench server did not start: {log.read_text(encoding='utf-8')[-400:]}")

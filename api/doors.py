@@ -1,0 +1,16 @@
+"""What the routes share: the running media side, who may come in, and the tickets that are out."""
+
+from dataclasses import dataclass
+
+from api.tickets import Tickets
+from cases.access import Access
+from pipeline.app import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Handed to the application once, at start."""
+
+    runtime: Runtime
+    access: Access
+    tickets: Tickets

@@ -1,0 +1,62 @@
+"""Errors as problem+json. Source: RFC 9457. Every error of the program becomes a status here, once."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import AccessDenied, OnRecordError, StorageError, StreamUnknown, WorkerFailed
+
+log = structlog.get_logger(__name__)
+
+_STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
+    (AccessDenied, 401, "sign in with a one-time link or send 'Authorization: Bearer TOKEN'"),
+    (StreamUnknown, 404, "see GET /api/v1/streams for what is there"),
+    (WorkerFailed, 503, "try again in a second"),
+    (StorageError, 503, "check the disk of the server"),
+)
+
+
+def problem(status: int, detail: str, remedy: str = "", **more: object) -> JSONResponse:
+    """One problem+json answer."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **more,
+    }
+    if remedy:
+        body["remedy"] = remedy
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as a problem."""
+
+    async def ours(request: Request, error: Exception) -> JSONResponse:
+        for kind, status, remedy in _STATUS:
+            if isinstance(error, kind):
+                return problem(status, str(error), remedy)
+        log.error("request failed", path=request.url.path, kind=type(error).__name__)
+        return problem(500, "the program met an error it has no answer for", "see the server's log")
+
+    async def http(_: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, HTTPException):
+            raise error
+        return problem(error.status_code, str(error.detail))
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, RequestValidationError):
+            raise error
+        fields = [{"field": ".".join(map(str, e["loc"])), "detail": e["msg"]} for e in error.errors()]
+        return problem(422, "the request does not fit the schema", "see /api/openapi.json", errors=fields)
+
+    app.add_exception_handler(OnRecordError, ours)
+    app.add_exception_handler(Exception, ours)  # starlette raises it again afterwards, for the log
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)

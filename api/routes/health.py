@@ -1,0 +1,46 @@
+"""What machines ask: is it alive, is it ready, how is it doing, and what does it offer."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.doors import Doors
+from api.metrics import render
+from api.permissions import PUBLIC, require
+from api.problems import problem
+from cases.access import Principal
+
+router = APIRouter()
+
+
+@router.get("/livez", tags=[PUBLIC])
+async def livez() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", tags=[PUBLIC])
+async def readyz(request: Request) -> Response:
+    """Publishers are taken and the recorder writes. 503 says why not."""
+    doors: Doors = request.app.state.doors
+    if not doors.runtime.is_ready:
+        return problem(503, "the media side is starting or stopping", "try again in a second")
+    if doors.runtime.recorder.is_failed:
+        return problem(
+            503, "the recorder cannot write", "free disk space or mend the disk; recording goes on by itself"
+        )
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", tags=[PUBLIC])
+async def metrics(request: Request) -> Response:
+    """Prometheus text. Labels are opaque ids: no name, no officer, no key."""
+    doors: Doors = request.app.state.doors
+    return Response(render(doors.runtime), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/openapi.json", include_in_schema=False)
+async def openapi(request: Request, _: Annotated[Principal, Depends(require("schema.read"))]) -> JSONResponse:
+    """The schema of this API."""
+    return JSONResponse(request.app.openapi())

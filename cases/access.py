@@ -1,0 +1,223 @@
+"""Who may publish and who may come in: devices, tokens and one-time links, each kept only as a hash.
+
+A small SQLite file, so that the command line and the running server share it at once. Secrets are random (160 bits), so
+a plain SHA-256 of them cannot be reversed; passwords, which could, come with the accounts.
+"""
+
+import base64
+import hashlib
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import AccessDenied, StorageError
+from pipeline.ids import new_device_id
+from pipeline.media import Device
+
+ROLES = (
+    "viewer", "commander", "officer", "handler", "reviewer", "archivist", "analyst",
+    "system_admin", "security_admin", "audit_admin",
+)  # fmt: skip
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS device (
+    device_id TEXT PRIMARY KEY, name TEXT NOT NULL, officer TEXT NOT NULL, unit TEXT NOT NULL,
+    key_hash TEXT NOT NULL UNIQUE, created_at REAL NOT NULL, revoked_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS token (
+    token_id TEXT PRIMARY KEY, kind TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE, created_at REAL NOT NULL, expires_at REAL, revoked_at REAL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a token or a browser session, with its role."""
+
+    principal_id: str
+    name: str
+    role: str
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A device as the list shows it; its key is not kept."""
+
+    device: Device
+    created_at: float
+    revoked_at: float | None
+
+
+class Access:
+    """The access file. Every method is one short transaction; safe from several processes at once.
+
+    Raises: StorageError: the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                f"{path}: cannot be opened ({error}); check the folder's owner and free space"
+            ) from error
+        self._valid: frozenset[str] = frozenset()
+        self._seen_version = -1
+
+    @classmethod
+    def of(cls, data: Path) -> "Access":
+        """The access file of a data folder; made when absent."""
+        return cls(data / "access.sqlite")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_device(self, name: str, officer: str = "", unit: str = "") -> tuple[Device, str]:
+        """A new device and its stream key, which is shown this once."""
+        device = Device(new_device_id(), name, officer, unit)
+        key = "k" + _secret()
+        with self._writing():
+            self._db.execute(
+                "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                (device.device_id, name, officer, unit, _hash(key), time.time()),
+            )
+        return device, key
+
+    def devices(self) -> list[DeviceRecord]:
+        rows = self._db.execute(
+            "SELECT device_id, name, officer, unit, created_at, revoked_at FROM device ORDER BY created_at"
+        )
+        return [DeviceRecord(Device(*row[:4]), row[4], row[5]) for row in rows]
+
+    def revoke_device(self, name_or_id: str) -> int:
+        """How many devices of this id or name lost their key; a running server ends their streams within 2 s."""
+        with self._writing():
+            return self._db.execute(
+                "UPDATE device SET revoked_at = ? WHERE (device_id = ? OR name = ?) AND revoked_at IS NULL",
+                (time.time(), name_or_id, name_or_id),
+            ).rowcount
+
+    def find(self, stream_key: str) -> Device | None:
+        """The device that holds this key now."""
+        row = self._db.execute(
+            "SELECT device_id, name, officer, unit FROM device WHERE key_hash = ? AND revoked_at IS NULL",
+            (_hash(stream_key),),
+        ).fetchone()
+        return Device(*row) if row else None
+
+    def is_valid(self, device_id: str) -> bool:
+        """Whether the device may publish. Cheap: the table is read again only after somebody wrote the file."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._seen_version:
+            rows = self._db.execute("SELECT device_id FROM device WHERE revoked_at IS NULL")
+            self._valid = frozenset(row[0] for row in rows)
+            self._seen_version = version
+        return device_id in self._valid
+
+    def create_token(self, role: str, name: str = "", lasts_s: float | None = None) -> str:
+        """A bearer token of `role`, shown this once.
+
+        Raises: AccessDenied: there is no such role.
+        """
+        return self._create("token", role, name or role, "t" + _secret(), lasts_s)
+
+    def create_link(self, role: str, name: str, lasts_s: float) -> str:
+        """A code that opens one browser session, once."""
+        return self._create("link", role, name, "c" + _secret(), lasts_s)
+
+    def sign_in(self, code: str, session_s: float) -> tuple[Principal, str]:
+        """A browser session for a one-time code (used up by this) or a bearer token.
+
+        Raises: AccessDenied: unknown, expired, used or revoked.
+        """
+        with self._writing():
+            now = time.time()
+            row = self._db.execute(
+                "SELECT token_id, kind, role, name, expires_at FROM token WHERE hash = ? AND kind IN ('link', 'token')"
+                " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
+                (_hash(code), now),
+            ).fetchone()
+            if row is None:
+                raise AccessDenied("this link or token is unknown, expired or was used; ask for a new one")
+            if row[1] == "link":
+                self._db.execute("UPDATE token SET revoked_at = ? WHERE token_id = ?", (now, row[0]))
+                expires_at = now + session_s
+            else:
+                expires_at = min(now + session_s, row[4] or now + session_s)
+            session, session_id = "s" + _secret(), f"ses_{secrets.token_hex(8)}"
+            self._db.execute(
+                "INSERT INTO token VALUES (?, 'session', ?, ?, ?, ?, ?, NULL)",
+                (session_id, row[2], row[3], _hash(session), now, expires_at),
+            )
+        return Principal(session_id, row[3], row[2], expires_at), session
+
+    def who(self, secret: str, *, kind: str) -> Principal | None:
+        """Who holds this secret now. kind: 'token' or 'session'."""
+        row = self._db.execute(
+            "SELECT token_id, name, role, expires_at FROM token WHERE hash = ? AND kind = ? AND revoked_at IS NULL"
+            " AND (expires_at IS NULL OR expires_at > ?)",
+            (_hash(secret), kind, time.time()),
+        ).fetchone()
+        return Principal(*row) if row else None
+
+    def named(self, principal_id: str) -> Principal | None:
+        """The principal of this id, while it may come in."""
+        row = self._db.execute(
+            "SELECT token_id, name, role, expires_at FROM token WHERE token_id = ? AND revoked_at IS NULL"
+            " AND (expires_at IS NULL OR expires_at > ?)",
+            (principal_id, time.time()),
+        ).fetchone()
+        return Principal(*row) if row else None
+
+    def end(self, principal_id: str) -> None:
+        """Sign out or revoke."""
+        with self._writing():
+            self._db.execute("UPDATE token SET revoked_at = ? WHERE token_id = ?", (time.time(), principal_id))
+
+    def _create(self, kind: str, role: str, name: str, secret: str, lasts_s: float | None) -> str:
+        if role not in ROLES:
+            raise AccessDenied(f"no role {role!r}; one of {', '.join(ROLES)}")
+        now = time.time()
+        with self._writing():
+            self._db.execute(
+                "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    f"{kind[:3]}_{secrets.token_hex(8)}", kind, role, name, _hash(secret), now,
+                    None if lasts_s is None else now + lasts_s,
+                ),
+            )  # fmt: skip
+        return secret
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+            self._seen_version = -1  # data_version does not count our own writes
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path}: cannot be written ({error}); check owner and free space") from error
+
+
+def _secret() -> str:
+    return base64.b32hexencode(secrets.token_bytes(20)).decode().lower()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,117 @@
+"""The error tree. Foreign errors are mapped into it once, at the border, `from error`.
+
+OnRecordError
+├── SettingsInvalid        a setting is missing, unknown or out of range
+├── ProtocolError          a peer broke the rules of its protocol
+│   └── LimitExceeded      a peer stayed within the grammar but asked for too much
+├── MediaError             the media itself cannot be used
+│   ├── CodecUnsupported   a codec or profile that nobody here can carry
+│   └── BoxMalformed       an MP4 box that breaks ISO/IEC 14496-12
+├── PublishRefused         a publisher may not publish
+│   ├── KeyUnknown         no device has this stream key, or it was revoked
+│   ├── RateLimited        too many wrong keys from one place
+│   └── AlreadyPublishing  the same device publishes already
+├── StreamUnknown          no such stream
+├── StorageError           the disk refused
+│   ├── StorageFull        no room
+│   └── StorageSyncFailed  the disk did not confirm what was written
+├── EvidenceError          a recording is not what it claims
+├── AccessDenied           a token, ticket or link does not open this door
+├── AddressInUse           another program listens on our port
+└── WorkerFailed           a child process died, hung or answered nonsense
+"""
+
+
+class OnRecordError(Exception):
+    """Root of every error this program raises on purpose.
+
+    retryable: whether the same call may succeed later without anybody changing anything.
+    """
+
+    retryable = False
+
+
+class SettingsInvalid(OnRecordError):
+    """Raised when the configuration does not hold; the message lists every mistake with its file and key."""
+
+
+class ProtocolError(OnRecordError):
+    """Raised when a peer's bytes break its protocol; the connection is closed, nobody else is touched."""
+
+
+class LimitExceeded(ProtocolError):
+    """Raised when a peer's bytes ask for more memory, depth or time than the limits allow."""
+
+
+class MediaError(OnRecordError):
+    """Raised when media cannot be used."""
+
+
+class CodecUnsupported(MediaError):
+    """Raised when a publisher sends a codec, profile or picture size nobody here can carry."""
+
+
+class BoxMalformed(MediaError):
+    """Raised when a file breaks ISO/IEC 14496-12 or the narrower form of docs/recording-format.md."""
+
+
+class PublishRefused(OnRecordError):
+    """Raised when a publisher may not publish."""
+
+
+class KeyUnknown(PublishRefused):
+    """Raised when no device holds the stream key, or its key was revoked."""
+
+
+class RateLimited(PublishRefused):
+    """Raised when an address tried too many wrong keys; retryable after a minute."""
+
+    retryable = True
+
+
+class AlreadyPublishing(PublishRefused):
+    """Raised when the device's stream is alive on another connection and the setting says refuse."""
+
+    retryable = True
+
+
+class StreamUnknown(OnRecordError):
+    """Raised when no stream has this id."""
+
+
+class StorageError(OnRecordError):
+    """Raised when the disk refused a write, a sync or a new file."""
+
+    retryable = True
+
+
+class StorageFull(StorageError):
+    """Raised when the disk has no room (ENOSPC, EDQUOT)."""
+
+
+class StorageSyncFailed(StorageError):
+    """Raised when fdatasync or fsync failed: what was written since the last success is not on record.
+
+    Never retried on the same file (a second fsync may falsely succeed).
+    Source: https://wiki.postgresql.org/wiki/Fsync_Errors
+    """
+
+    retryable = False
+
+
+class EvidenceError(OnRecordError):
+    """Raised when a recording folder cannot be read as one."""
+
+
+class AccessDenied(OnRecordError):
+    """Raised when a token, ticket or link is unknown, expired, used up, revoked or meant for another door."""
+
+
+class AddressInUse(OnRecordError):
+    """Raised when a port we are told to listen on is taken."""
+
+
+class WorkerFailed(OnRecordError):
+    """Raised when a child process died, hung or answered nonsense."""
+
+    retryable = True

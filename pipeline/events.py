@@ -1,0 +1,214 @@
+"""What happened, as typed facts in the past tense. A fact told twice has the same id, so it stays one fact.
+
+Every event says when it happened (`at`, UTC seconds), on which stream, and who says so (`by`: "onrecord" for the
+program, a user's or device's id, or model@version).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from pipeline.ids import EventId, derived_event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStarted:
+    """A device began to publish."""
+
+    at: float
+    stream_id: str
+    device_id: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("StreamStarted", self.stream_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamInterrupted:
+    """The device's connection was lost at `pts_s`; it may come back within the resume window."""
+
+    at: float
+    stream_id: str
+    pts_s: float
+    reason: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("StreamInterrupted", self.stream_id, self.pts_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResumed:
+    """The device came back; nothing was received between start_s and end_s."""
+
+    at: float
+    stream_id: str
+    start_s: float
+    end_s: float
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("StreamResumed", self.stream_id, self.start_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnded:
+    """The stream is over: the device said so, its key was revoked, or it did not come back in time."""
+
+    at: float
+    stream_id: str
+    pts_s: float
+    reason: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("StreamEnded", self.stream_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentClosed:
+    """A segment file is complete, on disk past every cache, and in its manifest."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    file: str
+    sha256: str
+    size_bytes: int
+    start_s: float
+    end_s: float
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("SegmentClosed", self.recording_id, self.file, self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaLost:
+    """The record has a hole between start_s and end_s of the stream, and why."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    cause: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("MediaLost", self.recording_id, self.start_s, self.cause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFailed:
+    """The disk refused; media is held in memory while there is room for it. An alarm."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    cause: str
+    remedy: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RecordingFailed", self.recording_id, self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRestored:
+    """The disk takes media again."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RecordingRestored", self.recording_id, self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewStarted:
+    """Somebody began to watch live."""
+
+    at: float
+    stream_id: str
+    view_id: str
+    by: str
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("ViewStarted", self.view_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewEnded:
+    """Somebody stopped watching."""
+
+    at: float
+    stream_id: str
+    view_id: str
+    by: str
+    watched_s: float
+    reason: str
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("ViewEnded", self.view_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherRefused:
+    """A publisher was turned away."""
+
+    at: float
+    address: str
+    reason: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("PublisherRefused", self.address, self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStepped:
+    """This machine's UTC clock jumped by step_s against its monotonic clock."""
+
+    at: float
+    step_s: float
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("ClockStepped", self.at)
+
+
+Event: TypeAlias = (
+    StreamStarted
+    | StreamInterrupted
+    | StreamResumed
+    | StreamEnded
+    | SegmentClosed
+    | MediaLost
+    | RecordingFailed
+    | RecordingRestored
+    | ViewStarted
+    | ViewEnded
+    | PublisherRefused
+    | ClockStepped
+)
+
+
+class EventSink(Protocol):
+    """Where facts go. Must not block: it is called from the media path."""
+
+    def __call__(self, event: Event) -> None: ...

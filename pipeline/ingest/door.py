@@ -1,0 +1,42 @@
+"""What a protocol needs from the rest of the program: somebody who accepts publishers and takes their packets."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pipeline.media import Packet, Track
+
+
+class Publication(Protocol):
+    """One accepted publisher. All calls are plain, quick and made from the event loop's thread."""
+
+    def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+        """These are the tracks from here on; the first packet comes after the first call.
+
+        Raises: CodecUnsupported: nobody here can carry them.
+        """
+        ...
+
+    def publish(self, packet: Packet) -> None:
+        """One access unit, its times in ticks of its track on the *device's* axis, unrepaired."""
+        ...
+
+    def lost(self, reason: str) -> None:
+        """The connection broke; the publisher may come back within the resume window. Idempotent."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """The publisher said goodbye. Idempotent."""
+        ...
+
+
+class Door(Protocol):
+    """Who accepts publishers."""
+
+    def open(self, stream_key: str, address: str, kick: Callable[[str], None]) -> Publication:
+        """The publication of the device that holds `stream_key`.
+
+        address: the peer's IP address. kick(reason): closes the peer's connection; called at most once, from the
+        event loop's thread (key revoked, taken over, server stops).
+        Raises: KeyUnknown, RateLimited, AlreadyPublishing.
+        """
+        ...

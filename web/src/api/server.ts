@@ -1,0 +1,81 @@
+// The routes this page asks. Paths and shapes: docs/api; anything else the server says is ignored.
+
+import { Problem, problemOf, unreachable } from "./problem";
+
+export interface Session {
+  readonly name: string;
+  readonly role: string;
+  readonly expires_at: string | null;
+}
+
+export type StreamState = "live" | "reconnecting" | "lost" | "ended";
+
+export interface Stream {
+  readonly stream_id: string;
+  readonly device_id: string;
+  readonly device_name: string;
+  readonly officer: string | null;
+  readonly unit: string | null;
+  readonly state: StreamState;
+  readonly started_at: string;
+  readonly video: { readonly codec: string; readonly width: number; readonly height: number; readonly fps: number | null } | null;
+  readonly audio: { readonly codec: string; readonly rate_hz: number; readonly channels: number } | null;
+  readonly viewers: number;
+  readonly bitrate_bps: number;
+  readonly last_keyframe_at: string | null;
+}
+
+export interface StreamList {
+  readonly items: readonly Stream[];
+  readonly now: string;
+}
+
+async function ask(method: string, path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<unknown> {
+  const init: RequestInit = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+  if (options.signal !== undefined) init.signal = options.signal;
+  if (options.body !== undefined) {
+    init.body = JSON.stringify(options.body);
+    init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+  }
+  const response = await fetch(path, init).catch((error: unknown) => {
+    throw options.signal?.aborted === true ? error : unreachable();
+  });
+  if (!response.ok) throw await problemOf(response);
+  return response.status === 204 ? null : ((await response.json()) as unknown);
+}
+
+/** The session of this browser; null without one. */
+export async function readSession(): Promise<Session | null> {
+  try {
+    return (await ask("GET", "/api/v1/session")) as Session;
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export async function openSession(credential: { code: string } | { token: string }): Promise<Session> {
+  return (await ask("POST", "/api/v1/session", { body: credential })) as Session;
+}
+
+export async function closeSession(): Promise<void> {
+  await ask("DELETE", "/api/v1/session");
+}
+
+export async function listStreams(signal: AbortSignal): Promise<StreamList> {
+  return (await ask("GET", "/api/v1/streams", { signal })) as StreamList;
+}
+
+/** A one-time address of the stream's live WebSocket. */
+export async function openTicket(streamId: string): Promise<string> {
+  const id = encodeURIComponent(streamId);
+  const { ticket } = (await ask("POST", `/api/v1/streams/${id}/ticket`)) as { ticket: string };
+  const url = new URL(`/live/${id}/ws`, location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.searchParams.set("ticket", ticket);
+  return url.href;
+}
+
+export function snapshotUrl(streamId: string): string {
+  return `/live/${encodeURIComponent(streamId)}/snapshot.jpg`;
+}

@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { COMMANDS, commandOf, tileOf, type KeyPress } from "./registry";
+
+const press = (key: string, change: Partial<KeyPress> = {}): KeyPress => ({
+  key, code: "", shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, isComposing: false, ...change,
+});
+
+test("digits select tiles, with shift they choose layouts", () => {
+  expect(commandOf(press("3", { code: "Digit3" }))?.id).toBe("focus");
+  expect(tileOf(press("3", { code: "Digit3" }))).toBe(2);
+  expect(commandOf(press("$", { code: "Digit4", shiftKey: true }))?.id).toBe("layout4");
+  expect(commandOf(press("@", { code: "Digit2", shiftKey: true }))).toBeNull();
+});
+
+test("the question mark of a Chinese keyboard opens the help sheet too", () => {
+  expect(commandOf(press("？", { shiftKey: true }))?.id).toBe("help");
+  expect(commandOf(press("?", { shiftKey: true }))?.id).toBe("help");
+});
+
+test("keys are off while composing and with a command key", () => {
+  expect(commandOf(press("m"))?.id).toBe("mute");
+  expect(commandOf(press("m", { isComposing: true }))).toBeNull();
+  expect(commandOf(press("f", { ctrlKey: true }))).toBeNull();
+});
+
+test("no command stands in the registry twice", () => {
+  expect(new Set(COMMANDS.map(({ id }) => id)).size).toBe(COMMANDS.length);
+});
