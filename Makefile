@@ -1,10 +1,10 @@
-# make setup | run | test | check | fuzz | soak | bench
+# make setup | run | test | check | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup run test check lint system web fuzz soak bench lock clean
+.PHONY: setup run test check lint system web bench lock clean
 
 setup: $(VENV)/.installed web/dist/index.html
 
@@ -37,13 +37,6 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd web && npm run --silent check
-
-# The long ones.
-fuzz: setup
-	ONRECORD_FUZZ=1 $(BIN)/python -m pytest tests -k fuzz --hypothesis-seed=random
-
-soak: setup
-	$(BIN)/onrecord bench recovery
 
 bench: setup
 	for name in ingest fanout latency recovery; do $(BIN)/onrecord bench $$name --json || exit 1; done

@@ -11,8 +11,9 @@ from fastapi.staticfiles import StaticFiles
 
 from api import problems
 from api.doors import Doors
+from api.live_files import LiveFiles
 from api.permissions import check_declared
-from api.routes import health, session, streams
+from api.routes import health, ingest, session, streams
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
 _App: TypeAlias = Callable[
@@ -41,9 +42,10 @@ def create_app(doors: Doors) -> FastAPI:
     app = FastAPI(title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None)
     app.state.doors = doors
     problems.install(app)
-    for router in (health.router, session.router, streams.router):
+    for router in (health.router, session.router, streams.router, ingest.router):
         app.include_router(router)
     check_declared(app.routes)
+    app.add_middleware(LiveFiles, doors=doors)
     app.add_middleware(SecurityHeaders)
     if WEB_DIST.is_dir():
         app.mount("/", StaticFiles(directory=WEB_DIST, html=True), name="web")

@@ -186,6 +186,10 @@ def token_create(
     config: ConfigFile = None,
 ) -> None:
     """Print a new token alone on stdout."""
+    from cases.access import ROLES
+
+    if role not in ROLES:
+        raise typer.BadParameter(f"no role {role!r}; one of {', '.join(ROLES)}", param_hint="--role")
     typer.echo(_access(_settings(config)).create_token(role, name, days * 86400))
 
 

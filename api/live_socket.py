@@ -7,12 +7,14 @@ The `websockets` library reads what viewers send (handshake, ping, close); we on
 import asyncio
 import logging
 import socket
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from uvicorn import Config
 from uvicorn.server import ServerState
+from websockets.datastructures import MultipleValuesError
 from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -21,9 +23,9 @@ from websockets.server import ServerProtocol
 from api.doors import Doors
 from api.permissions import PERMISSIONS
 from cases.access import Principal
-from pipeline.errors import AccessDenied
+from pipeline.errors import AccessDenied, StorageError
 from pipeline.hub import Stream
-from pipeline.live.feed import Viewer
+from pipeline.live.viewer import Viewer
 
 _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
@@ -32,6 +34,23 @@ _CLOSE_DEADLINE_S = 2.0
 
 _silent = logging.Logger("websockets")  # a path holds a ticket: nothing is logged
 _silent.disabled = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a viewer asked for and may have."""
+
+    stream: Stream
+    principal: Principal
+    only_keys: bool
+
+
+class _Refused(Exception):
+    """Raised when a request may not have the feed it asks for."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class LiveSocket(asyncio.Protocol):
@@ -45,9 +64,11 @@ class LiveSocket(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=_MAX_INCOMING_BYTES, logger=_silent)
         self._transport: asyncio.Transport | None = None
         self._viewer: Viewer | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_protocol(self)  # uvicorn does it after the handshake: too late to be told of a full buffer
         self._connections.add(self)  # type: ignore[arg-type]  # uvicorn only calls its shutdown()
         self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
         sock = self._transport.get_extra_info("socket")
@@ -57,30 +78,41 @@ class LiveSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
-            if isinstance(event, Request):
+            if isinstance(event, Request) and not self._protocol.eof_sent:  # bytes right behind it may have broken it
                 self._begin(event)
         self._send_pending()
+        if self._viewer is not None and self._protocol.state is not State.OPEN:
+            self._leave("the viewer left")
 
     def eof_received(self) -> None:
         self._protocol.receive_eof()
         self._send_pending()
+        self._leave("the viewer left")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._viewer is not None:
             self._viewer.closed("the viewer left" if error is None else "the connection broke")
         self._transport = None
 
     def pause_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()  # who reads nothing gets no pongs either: they would pile up
         if self._viewer is not None:
             self._viewer.pause()
 
     def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
         if self._viewer is not None:
             self._viewer.resume()
 
     def shutdown(self) -> None:
         """uvicorn stops."""
+        if self._viewer is not None:
+            self._viewer.closed("the server stops")
         self.close(CloseCode.GOING_AWAY, "the server stops")
 
     def write(self, data: bytes) -> None:
@@ -89,15 +121,25 @@ class LiveSocket(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self, code: int, reason: str) -> None:
-        """Of `Wire`: a close frame behind what is queued; a viewer that does not read is cut after a moment."""
-        if self._transport is None:
-            return
+        """Of `Wire`: a close frame behind what is queued; a viewer that does not answer it is cut after a moment.
+
+        The socket stays open for the answer: closed with the peer's bytes unread, it would be reset, and what the
+        peer had not read yet lost. Source: RFC 6455, section 7.1.1.
+        """
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._send_pending()
-        transport = self._transport
-        transport.close()
-        asyncio.get_running_loop().call_later(_CLOSE_DEADLINE_S, transport.abort)
+        self._abort_soon()
+
+    def _leave(self, reason: str) -> None:
+        """The peer said goodbye or broke the rules: no media after the close frame, and not for ever to read it."""
+        if self._viewer is not None:
+            self._viewer.closed(reason)
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        if self._transport is not None and self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(_CLOSE_DEADLINE_S, self._transport.abort)
 
     def _send_pending(self) -> None:
         if self._transport is None:
@@ -112,37 +154,50 @@ class LiveSocket(asyncio.Protocol):
         """Answer the handshake: 101 and the feed, or the status that says what is wrong."""
         response = self._protocol.accept(request)
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            refusal, stream, principal = self._judge(request)
-            if refusal is None and stream is not None and principal is not None:
+            try:
+                wish = self._judge(request)
+            except _Refused as refusal:
+                response = self._protocol.reject(refusal.status, f"{refusal}\n")
+            except (ValueError, MultipleValuesError):
+                response = self._protocol.reject(HTTPStatus.BAD_REQUEST, "the address or a header is malformed\n")
+            except StorageError:
+                response = self._protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "rights cannot be read now\n")
+            else:
                 self._protocol.send_response(response)
                 self._send_pending()
                 live = self.doors.runtime.live
-                self._viewer = live.watch(stream, self, principal.principal_id)
+                self._viewer = live.watch(wish.stream, self, wish.principal.principal_id, only_keys=wish.only_keys)
+                self._viewer.begin()
                 return
-            status, text = refusal or (HTTPStatus.NOT_FOUND, "no such feed")
-            response = self._protocol.reject(status, text + "\n")
         self._protocol.send_response(response)
 
-    def _judge(self, request: Request) -> tuple[tuple[HTTPStatus, str] | None, Stream | None, Principal | None]:
-        """(why not, the stream, who). Who has no right to know a stream learns nothing about it."""
+    def _judge(self, request: Request) -> "_Wish":
+        """What this request may have. Who has no right to know a stream learns nothing about it.
+
+        Raises: _Refused. ValueError, MultipleValuesError: malformed. StorageError: the rights cannot be read.
+        """
         parts = urlsplit(request.path)
         words = parts.path.strip("/").split("/")
         if len(words) != 3 or (words[0], words[2]) != ("live", "ws"):
-            return (HTTPStatus.NOT_FOUND, "no such feed"), None, None
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such feed")
         origin, host = request.headers.get("Origin"), request.headers.get("Host")
         if origin is not None and origin.partition("://")[2] != host:
-            return (HTTPStatus.FORBIDDEN, "only our own page may open this feed from a browser"), None, None
-        principal = self._principal(request, words[1], parse_qs(parts.query).get("ticket", [""])[0])
+            raise _Refused(HTTPStatus.FORBIDDEN, "only our own page may open this feed from a browser")
+        query = parse_qs(parts.query)
+        principal = self._principal(request, words[1], query.get("ticket", [""])[0])
         if principal is None:
-            return (HTTPStatus.UNAUTHORIZED, "the ticket is unknown, expired, used or for another stream"), None, None
+            raise _Refused(HTTPStatus.UNAUTHORIZED, "the ticket is unknown, expired, used or for another stream")
         if principal.role not in PERMISSIONS["streams.watch"]:
-            return (HTTPStatus.FORBIDDEN, "this role may not watch"), None, None
+            raise _Refused(HTTPStatus.FORBIDDEN, "this role may not watch")
         stream = self.doors.runtime.stream(words[1])
         if stream is None or stream.ended_monotonic_s is not None:
-            return (HTTPStatus.NOT_FOUND, "no such stream is live"), None, None
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such stream is live")
         if self.doors.runtime.live.is_full:
-            return (HTTPStatus.SERVICE_UNAVAILABLE, "as many viewers as live.max_viewers allows"), None, None
-        return None, stream, principal
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "as many viewers as live.max_viewers allows")
+        tracks = query.get("tracks", ["all"])
+        if tracks not in (["all"], ["key"]):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all' or 'key'")
+        return _Wish(stream, principal, tracks == ["key"])
 
     def _principal(self, request: Request, stream_id: str, ticket: str) -> Principal | None:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")

@@ -30,19 +30,21 @@ class RuntimeCollector(Collector):
         size = CounterMetricFamily("onrecord_stream_bytes", "Media bytes taken", labels=labels)
         gaps = CounterMetricFamily("onrecord_stream_gaps", "Holes in what the device sent", labels=labels)
         gap_s = CounterMetricFamily("onrecord_stream_gap_seconds", "Seconds missing from the device", labels=labels)
+        jumps = CounterMetricFamily("onrecord_stream_viewer_gaps", "Jumps of slow viewers", labels=labels)
         repairs = CounterMetricFamily("onrecord_stream_repairs", "Time stamps repaired", labels=labels)
         for stream in self._runtime.streams():
             label = [stream.stream_id]
             state.add_metric([stream.stream_id, stream.state.value], 1)
             bitrate.add_metric(label, stream.bitrate_bps)
-            viewers.add_metric(label, stream.viewers)
+            viewers.add_metric(label, stream.viewers + stream.hls_viewers)
             fragments.add_metric(label, stream.counts.fragments)
             keys.add_metric(label, stream.counts.key_frames)
             size.add_metric(label, stream.counts.media_bytes)
             gaps.add_metric(label, stream.counts.gaps)
             gap_s.add_metric(label, stream.counts.gap_s)
             repairs.add_metric(label, stream.repairs)
-        yield from (state, bitrate, viewers, fragments, keys, size, gaps, gap_s, repairs)
+            jumps.add_metric(label, stream.counts.viewer_gaps + self._runtime.live.gaps_of(stream))
+        yield from (state, bitrate, viewers, fragments, keys, size, gaps, gap_s, repairs, jumps)
 
     def _recorder(self) -> Iterator[Metric]:
         stats = self._runtime.recorder.stats
@@ -76,11 +78,9 @@ class RuntimeCollector(Collector):
             "onrecord_rtmp_protocol_errors", "RTMP connections closed for bad bytes", value=runtime.rtmp.protocol_errors
         )
         yield GaugeMetricFamily("onrecord_viewers", "WebSocket viewers now", value=runtime.live.viewers)
+        yield GaugeMetricFamily("onrecord_hls_viewers", "LL-HLS viewers now", value=runtime.hls.viewers)
         yield CounterMetricFamily("onrecord_views", "WebSocket views begun", value=runtime.live.views)
         yield CounterMetricFamily("onrecord_viewers_cut_off", "Viewers that took nothing", value=runtime.live.cut_off)
-        yield CounterMetricFamily(
-            "onrecord_viewer_gaps", "Jumps of slow viewers, of views that ended", value=runtime.live.viewer_gaps
-        )
         yield CounterMetricFamily(
             "onrecord_decoder_restarts", "Picture decoders started anew", value=runtime.decoder.restarts
         )

@@ -3,11 +3,12 @@
 A route without a permission makes the program refuse to start (`check_declared`).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from fastapi import HTTPException, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
 
 from api.doors import Doors
 from cases.access import ROLES, Principal
@@ -25,6 +26,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 }
 PUBLIC = "public"
 """Reason-bearing mark of the few routes a stranger may call: health, metrics, the sign-in itself, the page's files."""
+BY_STREAM_KEY = "by stream key"
+"""Mark of the routes that devices call: the stream key in the path or the bearer opens them, and nothing else does."""
 
 Dependency: TypeAlias = Callable[[Request], Awaitable[Principal]]
 
@@ -70,11 +73,16 @@ def is_same_origin(request: Request) -> bool:
     return origin is None or origin.partition("://")[2] == request.headers.get("host")
 
 
-def check_declared(routes: Iterable[object]) -> None:
-    """Raises: SettingsInvalid: a route declares neither a permission nor that it is public."""
-    for route in routes:
-        if not isinstance(route, APIRoute):
-            continue
+def check_declared(routes: Sequence[BaseRoute]) -> None:
+    """Hold every route to this table, those of included routers too; call it before pages and files are mounted.
+
+    Raises: SettingsInvalid: a route declares no permission and is not public or opened by a stream key, or cannot say.
+    """
+    for route in iter_route_contexts(routes):
+        if not isinstance(route.original_route, APIRoute):
+            raise SettingsInvalid(
+                f"route {route.path} is of a kind that cannot declare a permission; make it an APIRoute"
+            )
         declared = any(hasattr(dependency.call, "permission") for dependency in route.dependant.dependencies)
-        if not declared and PUBLIC not in (route.tags or []):
+        if not declared and not {PUBLIC, BY_STREAM_KEY}.intersection(route.tags or []):
             raise SettingsInvalid(f"route {route.path} declares no permission; add Depends(require(…))")

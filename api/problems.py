@@ -8,13 +8,31 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import AccessDenied, OnRecordError, StorageError, StreamUnknown, WorkerFailed
+from pipeline.errors import (
+    AccessDenied,
+    CodecUnsupported,
+    ContainerUnknown,
+    KeyUnknown,
+    OnRecordError,
+    ProtocolError,
+    PublishRefused,
+    RateLimited,
+    StorageError,
+    StreamUnknown,
+    WorkerFailed,
+)
 
 log = structlog.get_logger(__name__)
 
 _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (AccessDenied, 401, "sign in with a one-time link or send 'Authorization: Bearer TOKEN'"),
     (StreamUnknown, 404, "see GET /api/v1/streams for what is there"),
+    (KeyUnknown, 401, "check the stream key; 'onrecord device add' makes a new one"),
+    (RateLimited, 429, "wait a minute, then try the right key"),
+    (PublishRefused, 409, "stop the other publisher of this device, then try again"),
+    (ContainerUnknown, 415, "send MPEG-TS (video/mp2t), FLV (video/x-flv) or fragmented MP4 (video/mp4)"),
+    (CodecUnsupported, 415, "set the device to H.264 or H.265 video and AAC sound"),
+    (ProtocolError, 400, "send the body again; a device that comes back soon goes on in the same stream"),
     (WorkerFailed, 503, "try again in a second"),
     (StorageError, 503, "check the disk of the server"),
 )
@@ -41,8 +59,8 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: Exception) -> JSONResponse:
         for kind, status, remedy in _STATUS:
             if isinstance(error, kind):
-                return problem(status, str(error), remedy)
-        log.error("request failed", path=request.url.path, kind=type(error).__name__)
+                return _answer(request, problem(status, str(error), remedy))
+        log.error("request failed", route=_route_of(request), kind=type(error).__name__)
         return problem(500, "the program met an error it has no answer for", "see the server's log")
 
     async def http(_: Request, error: Exception) -> JSONResponse:
@@ -60,3 +78,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, ours)  # starlette raises it again afterwards, for the log
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _answer(request: Request, answer: JSONResponse) -> JSONResponse:
+    """`answer`, and the end of the connection where a body, perhaps without an end, would go on being read."""
+    if "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0":
+        answer.headers["connection"] = "close"
+    return answer
+
+
+def _route_of(request: Request) -> str:
+    """The route's pattern, never the path: that may hold a stream key."""
+    return getattr(request.scope.get("route"), "path", "unknown")

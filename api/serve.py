@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
@@ -20,7 +22,7 @@ from api.tickets import Tickets
 from cases.access import Access
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
-from pipeline.errors import AddressInUse
+from pipeline.errors import AddressInUse, StorageError
 from pipeline.settings import ApiSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -48,11 +50,15 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     beside: runs while the server is up, and is cancelled with it.
     Raises: AddressInUse, StorageError, SettingsInvalid: it cannot start.
     """
-    access = Access.of(settings.data)
     clock = SystemClock()
-    runtime = Runtime(settings, access, clock)
-    doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock))
-    with contextlib.closing(access), _listen(settings.api) as listener:
+    with (
+        contextlib.closing(Access.of(settings.data)) as access,
+        _alone(settings.data),
+        _listen(settings.api) as listener,
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+    ):
+        runtime = Runtime(settings, access, clock)
+        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock))
         server = _WebServer(
             uvicorn.Config(
                 create_app(doors),
@@ -71,51 +77,51 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         gc.set_threshold(*_GC_THRESHOLDS)
         running = Running(doors, _url(settings.api, listener), runtime.rtmp.port)
         log.info("ready", url=running.url, rtmp_port=running.rtmp_port)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(runtime.run)
-            tasks.start_soon(_watch_rights, doors)
-            if beside is not None:
-                tasks.start_soon(beside, running)
-            async with _stopping(tasks.cancel_scope, seconds), anyio.create_task_group() as web:
-                web.start_soon(server.serve, [listener])
-                await anyio.sleep_forever()
-        with anyio.CancelScope(shield=True):
-            await runtime.close()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(runtime.run)
+                tasks.start_soon(_watch_rights, doors)
+                if beside is not None:
+                    tasks.start_soon(beside, running)
+                tasks.start_soon(server.serve, [listener])
+                with anyio.move_on_after(seconds):
+                    await anext(signals)
+                    log.info("stopping", reason="signal")
+                tasks.cancel_scope.cancel()
+        finally:  # also when a part broke: the record is closed all the same; another signal cannot cut this short
+            with anyio.CancelScope(shield=True):
+                await runtime.close()
         log.info("stopped")
 
 
-@contextlib.asynccontextmanager
-async def _stopping(scope: anyio.CancelScope, seconds: float | None) -> AsyncIterator[None]:
-    """Cancel `scope` at SIGTERM, SIGINT or after `seconds`."""
-
-    async def on_signal() -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                log.info("stopping", reason="signal")
-                scope.cancel()
-                return
-
-    async def on_time(limit_s: float) -> None:
-        await anyio.sleep(limit_s)
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(on_signal)
-        if seconds is not None:
-            tasks.start_soon(on_time, seconds)
-        yield
-        tasks.cancel_scope.cancel()
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Hold the data folder: recovery by a second server would cut what the first one is writing."""
+    path = data / "server.lock"
+    try:
+        with path.open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise StorageError(f"{data}: another onrecord server uses this folder; stop it or set ONRECORD_DATA") from error
 
 
 async def _watch_rights(doors: Doors) -> None:
     """Close the views of whoever lost the right to watch."""
-    live = doors.runtime.live
+    live, hls = doors.runtime.live, doors.runtime.hls
     while True:
         await anyio.sleep(_RIGHTS_EVERY_S)
-        for principal_id in {viewer.by for feed in live.feeds.values() for viewer in feed.viewers}:
-            if doors.access.named(principal_id) is None:
+        watching = {viewer.by for feed in live.feeds.values() for viewer in feed.viewers}
+        for principal_id in watching | hls.principals():
+            try:
+                is_gone = doors.access.named(principal_id) is None
+            except StorageError as error:
+                log.error("rights cannot be read; views go on", reason=str(error))
+                break
+            if is_gone:
                 doors.tickets.revoke(principal_id)
                 live.cut_all_of(principal_id)
+                hls.cut_all_of(principal_id)
 
 
 @contextlib.contextmanager
@@ -127,7 +133,10 @@ def _listen(settings: ApiSettings) -> Iterator[socket.socket]:
             raise AddressInUse(
                 f"port {settings.port} is taken by another program; stop it or set ONRECORD_API__PORT"
             ) from error
-        raise AddressInUse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+        raise AddressInUse(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            "set ONRECORD_API__HOST and ONRECORD_API__PORT"
+        ) from error
     with listener:
         yield listener
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.ids import new_device_id
@@ -96,7 +97,7 @@ class Access:
         return device, key
 
     def devices(self) -> list[DeviceRecord]:
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT device_id, name, officer, unit, created_at, revoked_at FROM device ORDER BY created_at"
         )
         return [DeviceRecord(Device(*row[:4]), row[4], row[5]) for row in rows]
@@ -111,19 +112,25 @@ class Access:
 
     def find(self, stream_key: str) -> Device | None:
         """The device that holds this key now."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT device_id, name, officer, unit FROM device WHERE key_hash = ? AND revoked_at IS NULL",
-            (_hash(stream_key),),
-        ).fetchone()
-        return Device(*row) if row else None
+            _hash(stream_key),
+        )
+        return Device(*rows[0]) if rows else None
 
     def is_valid(self, device_id: str) -> bool:
-        """Whether the device may publish. Cheap: the table is read again only after somebody wrote the file."""
-        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._seen_version:
-            rows = self._db.execute("SELECT device_id FROM device WHERE revoked_at IS NULL")
-            self._valid = frozenset(row[0] for row in rows)
-            self._seen_version = version
+        """Whether the device may publish. Cheap: the table is read again only after somebody wrote the file.
+
+        While the file cannot be read, what was known last holds: a broken disk must not end a running record.
+        """
+        try:
+            version: int = self._rows("PRAGMA data_version")[0][0]
+            if version != self._seen_version:
+                rows = self._rows("SELECT device_id FROM device WHERE revoked_at IS NULL")
+                self._valid = frozenset(row[0] for row in rows)
+                self._seen_version = version
+        except StorageError:
+            pass
         return device_id in self._valid
 
     def create_token(self, role: str, name: str = "", lasts_s: float | None = None) -> str:
@@ -165,21 +172,21 @@ class Access:
 
     def who(self, secret: str, *, kind: str) -> Principal | None:
         """Who holds this secret now. kind: 'token' or 'session'."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT token_id, name, role, expires_at FROM token WHERE hash = ? AND kind = ? AND revoked_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > ?)",
-            (_hash(secret), kind, time.time()),
-        ).fetchone()
-        return Principal(*row) if row else None
+            _hash(secret), kind, time.time(),
+        )  # fmt: skip
+        return Principal(*rows[0]) if rows else None
 
     def named(self, principal_id: str) -> Principal | None:
         """The principal of this id, while it may come in."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT token_id, name, role, expires_at FROM token WHERE token_id = ? AND revoked_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > ?)",
-            (principal_id, time.time()),
-        ).fetchone()
-        return Principal(*row) if row else None
+            principal_id, time.time(),
+        )  # fmt: skip
+        return Principal(*rows[0]) if rows else None
 
     def end(self, principal_id: str) -> None:
         """Sign out or revoke."""
@@ -199,6 +206,12 @@ class Access:
                 ),
             )  # fmt: skip
         return secret
+
+    def _rows(self, query: str, *values: str | float) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path}: cannot be read ({error}); check the disk") from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -220,4 +233,4 @@ def _secret() -> str:
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()  # a stranger's bytes are no error

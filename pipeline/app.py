@@ -11,9 +11,11 @@ from pipeline.analyse.child import PictureDecoder
 from pipeline.clock import Clock, step_s
 from pipeline.events import ClockStepped, Event, PublisherRefused, RecordingFailed
 from pipeline.hub import Stream
+from pipeline.ingest.push import Pushes
 from pipeline.ingest.rtmp.server import RtmpServer
-from pipeline.live.feed import Live
+from pipeline.live.hls_views import HlsViews
 from pipeline.live.snapshot import Snapshots
+from pipeline.live.views import Live
 from pipeline.publishing import DeviceKeys, Publications
 from pipeline.record.disk import SystemDisk
 from pipeline.record.recorder import Recorder
@@ -44,8 +46,10 @@ class Runtime:
         self.recorder = Recorder(settings.record, self.recordings, self._signer, self._disk, clock, self.tell)
         self.publications = Publications(settings.ingest, settings.hub, keys, clock, self.tell, self._record)
         self.live = Live(settings.live, clock, self.tell)
+        self.hls = HlsViews(settings.live.max_viewers, clock, self.tell)
         self.decoder = PictureDecoder(settings.live.decode_timeout_s)
         self.snapshots = Snapshots(self.decoder, settings.live, clock)
+        self.pushes = Pushes(settings.push, settings.ingest, clock)
         self.rtmp = RtmpServer(settings.rtmp, settings.ingest, self.publications, clock)
 
     @property
@@ -90,8 +94,10 @@ class Runtime:
         """End every stream, close every segment. Meant to be done within 5 s."""
         self.is_ready = False
         await self.rtmp.stop()
+        await self.pushes.close("the server stops")
+        self.live.close()  # before the streams end, so that a viewer is told of a server that stops, not of a device
+        self.hls.close()
         self.publications.close("the server stops")
-        self.live.close()
         await self.recorder.close()
         await self.decoder.close()
 
@@ -99,7 +105,7 @@ class Runtime:
         """Every fact passes here: into the recent list and, the rare ones, the log."""
         self.recent.append(event)
         if isinstance(event, PublisherRefused):
-            log.warning("publisher refused", address=event.address, reason=event.reason)
+            log.warning("publisher refused", reason=event.reason, **{"pii.address": event.address})
         elif isinstance(event, RecordingFailed):
             log.error("recording failed", stream_id=event.stream_id, cause=event.cause, remedy=event.remedy)
 
@@ -115,7 +121,9 @@ class Runtime:
             self.loop_lag_s.append(max(0.0, now_s - due_s))
             due_s = now_s + _SWEEP_S
             self.publications.sweep()
+            self.pushes.sweep()
             self.live.sweep()
+            self.hls.sweep()
             self.snapshots.forget(set(self.publications.streams))
             step = step_s(self.clock, offset_s)
             if abs(step) > _CLOCK_STEP_S:

@@ -6,7 +6,8 @@ OnRecordError
 │   └── LimitExceeded      a peer stayed within the grammar but asked for too much
 ├── MediaError             the media itself cannot be used
 │   ├── CodecUnsupported   a codec or profile that nobody here can carry
-│   └── BoxMalformed       an MP4 box that breaks ISO/IEC 14496-12
+│   ├── BoxMalformed       an MP4 box that breaks ISO/IEC 14496-12
+│   └── ContainerUnknown   a body in no container we read
 ├── PublishRefused         a publisher may not publish
 │   ├── KeyUnknown         no device has this stream key, or it was revoked
 │   ├── RateLimited        too many wrong keys from one place
@@ -53,6 +54,10 @@ class CodecUnsupported(MediaError):
 
 class BoxMalformed(MediaError):
     """Raised when a file breaks ISO/IEC 14496-12 or the narrower form of docs/recording-format.md."""
+
+
+class ContainerUnknown(MediaError):
+    """Raised when a body is in no container we read; the remedy stands with the door that took it."""
 
 
 class PublishRefused(OnRecordError):

@@ -78,6 +78,10 @@ class Subscription(Generic[TimedT]):
     def size_bytes(self) -> int:
         return self._size
 
+    def widen(self, more_s: float) -> None:
+        """Allow `more_s` of media more: a reader that begins far back is not slow for it."""
+        self._max_s += more_s
+
     def offer(self, item: TimedT) -> None:
         """Queue `item`, or count it into the gap that is open."""
         if self._gap is not None:
@@ -164,6 +168,8 @@ class StreamCounts:
     gaps: int = 0
     gap_s: float = 0.0
     interruptions: int = 0
+    viewer_gaps: int = 0
+    """Jumps of slow viewers, of views that ended."""
 
 
 class Stream:
@@ -178,6 +184,7 @@ class Stream:
         self.header: TracksChanged | None = None
         self.counts = StreamCounts()
         self.viewers = 0
+        self.hls_viewers = 0
         self.position_s = 0.0  # where the media ends
         self.ended_monotonic_s: float | None = None
         self.last_key: Fragment | None = None

@@ -21,8 +21,11 @@ AUDIO_TRACK = 2
 class Track:
     """One elementary stream and what a player must know to decode it.
 
-    config: the decoder configuration record (avcC: ISO/IEC 14496-15 5.3.3.1; AudioSpecificConfig: 14496-3 1.6.2.1).
-    codec: the RFC 6381 string ("avc1.64001f", "mp4a.40.2").
+    config: the decoder configuration record, by codec:
+        avc1 avcC (ISO/IEC 14496-15 5.3.3.1), hvc1 hvcC (8.3.3.1), av01 av1C (AV1 in ISOBMFF 2.3),
+        mp4a AudioSpecificConfig (14496-3 1.6.2.1), opus the body of dOps (Opus in ISOBMFF 4.3.2),
+        flac STREAMINFO (RFC 9639 8.2).
+    codec: the RFC 6381 string ("avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", "opus").
     """
 
     track_id: int
@@ -36,12 +39,14 @@ class Track:
     channels: int = 0
     frame_duration: int = 0
     """Expected ticks between two access units; a first guess until two have been seen."""
+    origin: str = ""
+    """How we changed what the device sent ("pcm_alaw → flac, lossless"); empty where we carry its own bytes."""
 
 
 class Packet(NamedTuple):
     """One access unit as it came in: a whole picture or a whole sound frame.
 
-    data: video as length-prefixed NAL units (4 bytes each), sound as one raw frame.
+    data: H.264 and H.265 as length-prefixed NAL units (4 bytes each), AV1 as OBUs, sound as one raw frame.
     """
 
     track_id: int

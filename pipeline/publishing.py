@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from pipeline.clock import Clock
-from pipeline.errors import AlreadyPublishing, KeyUnknown, RateLimited
+from pipeline.errors import AlreadyPublishing, KeyUnknown, PublishRefused, RateLimited, StorageError
 from pipeline.events import EventSink, PublisherRefused, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted
 from pipeline.hub import Stream
 from pipeline.ids import new_stream_id
@@ -26,11 +26,14 @@ class DeviceKeys(Protocol):
     """Where the stream keys are kept."""
 
     def find(self, stream_key: str) -> Device | None:
-        """The device that holds `stream_key` now, or None."""
+        """The device that holds `stream_key` now, or None.
+
+        Raises: StorageError: the keys cannot be read.
+        """
         ...
 
     def is_valid(self, device_id: str) -> bool:
-        """Whether the device may still publish."""
+        """Whether the device may still publish. Does not raise."""
         ...
 
 
@@ -64,9 +67,13 @@ class Publications:
     def open(self, stream_key: str, address: str, kick: Callable[[str], None]) -> "DevicePublication":
         """The publication of the device that holds `stream_key`; see `pipeline.ingest.door.Door`.
 
-        Raises: KeyUnknown, RateLimited, AlreadyPublishing.
+        Raises: KeyUnknown, RateLimited, AlreadyPublishing. PublishRefused: the keys cannot be read.
         """
-        device = self._keys.find(stream_key)
+        try:
+            device = self._keys.find(stream_key)
+        except StorageError as error:
+            self._refuse(address, "keys_unreadable")
+            raise PublishRefused("the stream keys cannot be read now; try again") from error
         if device is None:
             if self._wrong.is_over(address):
                 self._refuse(address, "rate_limited")
@@ -81,6 +88,8 @@ class Publications:
                 self._make_way(before, address)
             stream = before.stream
         publication = DevicePublication(self, device, stream, kick)
+        if before is not None:
+            publication.lost_at_s = before.lost_at_s  # until its media comes the stream is still lost
         self._live[device.device_id] = publication
         return publication
 
@@ -91,7 +100,7 @@ class Publications:
             if not self._keys.is_valid(publication.device.device_id):
                 self.finish(publication, StreamState.ENDED, "key revoked")
                 publication.close_peer("key revoked")
-            elif publication.lost_at_s is not None and now_s - publication.lost_at_s > self._ingest.resume_window_s:
+            elif publication.is_overdue(now_s, self._ingest.resume_window_s):
                 self.finish(publication, StreamState.LOST, "did not come back")
         for stream_id, stream in list(self.streams.items()):
             if stream.ended_monotonic_s is not None and now_s - stream.ended_monotonic_s > _KEEP_ENDED_S:
@@ -103,8 +112,10 @@ class Publications:
             self.finish(publication, StreamState.ENDED, reason)
             publication.close_peer(reason)
 
-    def begin(self, device: Device) -> Stream:
+    def begin(self, device: Device, tracks: tuple[Track, ...]) -> Stream:
+        """Raises: CodecUnsupported: nobody here can carry the tracks; there is no stream then."""
         stream = Stream(new_stream_id(), device, self._hub, self._clock)
+        stream.set_tracks(tracks)
         self.streams[stream.stream_id] = stream
         return stream
 
@@ -119,6 +130,8 @@ class Publications:
         if stream is None:
             del self._live[publication.device.device_id]
             return
+        if publication.lost_at_s is not None:
+            return  # it came back and sent nothing: the stream is lost since the time before
         publication.lost_at_s = self._clock.monotonic_s()
         stream.interrupt()
         self._emit(
@@ -146,7 +159,9 @@ class Publications:
 
     def _make_way(self, before: "DevicePublication", address: str) -> None:
         """The connection before is closed, or the new one refused."""
-        last_s = before.stream.last_packet_s if before.stream is not None else before.opened_at_s
+        last_s = before.opened_at_s
+        if before.stream is not None:
+            last_s = max(last_s, before.stream.last_packet_s)
         is_stale = self._clock.monotonic_s() - last_s > self._ingest.stale_after_s
         if self._ingest.second_publisher == "refuse" and not is_stale:
             self._refuse(address, "already_publishing")
@@ -171,22 +186,19 @@ class DevicePublication:
         self.stream = stream
         self.is_connected = True
         self.opened_at_s = desk.now_s()
-        self.lost_at_s: float | None = None
+        self.lost_at_s: float | None = None  # since when no media comes; None while it does
         self._desk = desk
         self._kick: Callable[[str], None] | None = kick
-        self._is_resuming = stream is not None
 
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         if not self.is_connected:
             return
         if self.stream is None:
-            stream = self._desk.begin(self.device)
-            stream.set_tracks(tracks)
-            self.stream = stream
-            self._desk.announce(stream)
+            self.stream = self._desk.begin(self.device, tracks)
+            self._desk.announce(self.stream)
             return
-        if self._is_resuming:
-            self._is_resuming = False
+        if self.lost_at_s is not None:
+            self.lost_at_s = None
             self._desk.resumed(self.stream)
         self.stream.set_tracks(tracks)
 
@@ -202,6 +214,10 @@ class DevicePublication:
     def end(self, reason: str) -> None:
         if self.is_connected:
             self._desk.finish(self, StreamState.ENDED, reason)
+
+    def is_overdue(self, now_s: float, window_s: float) -> bool:
+        """Whether the device is away for longer than `window_s`. One that is connected has its protocol's deadlines."""
+        return not self.is_connected and self.lost_at_s is not None and now_s - self.lost_at_s > window_s
 
     def close_peer(self, reason: str) -> None:
         """Close the connection, once."""
@@ -219,7 +235,7 @@ class WrongKeys:
         self._seen: dict[str, tuple[float, float]] = {}  # address -> (tries, at)
 
     def is_over(self, address: str) -> bool:
-        return self._level(address) >= self._per_minute
+        return self._level(address) > self._per_minute - 1
 
     def add(self, address: str) -> None:
         level = self._level(address) + 1

@@ -40,6 +40,22 @@ class RtmpSettings(Section):
     max_connections: int = Field(2000, ge=1, description="Connections at once; more are closed at once.")
 
 
+class PushSettings(Section):
+    """The HTTP door for publishers, and the child processes that take their containers apart."""
+
+    silence_timeout_s: float = Field(
+        10.0, gt=0, description="A publisher whose body brings no picture and no sound this long is closed."
+    )
+    max_publishers: int = Field(200, ge=1, description="Publishers by HTTP at once, a child process each.")
+    max_access_unit_bytes: int = Field(
+        4 * MIB, ge=65536, le=16 * MIB, description="Largest picture or sound frame a publisher may send."
+    )
+    child_memory_bytes: int = Field(512 * MIB, ge=128 * MIB, description="Address space of a child process.")
+    child_cpu_share: float = Field(
+        0.25, gt=0, le=1, description="CPU of a child, seconds a second of media; what uses more is killed."
+    )
+
+
 class IngestSettings(Section):
     """What holds for every publisher."""
 
@@ -109,6 +125,7 @@ class Settings(Section):
 
     data: Path = Field(Path("data"), description="The data folder: recordings, keys, the small database.")
     rtmp: RtmpSettings = RtmpSettings()
+    push: PushSettings = PushSettings()
     ingest: IngestSettings = IngestSettings()
     hub: HubSettings = HubSettings()
     record: RecordSettings = RecordSettings()
@@ -134,9 +151,10 @@ def load(path: Path | None, environment: dict[str, str] | None = None) -> Settin
         for part in place[:-1]:
             child = node.setdefault(part, {})
             if not isinstance(child, dict):
-                child = node[part] = {}
+                break  # a mistake in the file, told as such
             node = child
-        node[place[-1]] = value
+        else:
+            node[place[-1]] = value
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -147,8 +165,11 @@ def _place_of(name: str) -> list[str] | None:
     """The key path an environment name sets, or None if it is not one of ours."""
     if name == "ONRECORD_DATA":
         return ["data"]
-    if not name.startswith(_PREFIX) or "__" not in name:
+    if not name.startswith(_PREFIX):
         return None
+    if "__" not in name:  # ONRECORD_RTMP_PORT is a slip of ONRECORD_RTMP__PORT and is told as unknown, not passed over
+        section = name[len(_PREFIX) :].lower().partition("_")
+        return [name[len(_PREFIX) :].lower()] if section[1] and section[0] in Settings.model_fields else None
     return [part.lower() for part in name[len(_PREFIX) :].split("__")]
 
 
@@ -157,13 +178,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path}: cannot be read ({error}); name an existing YAML file with --config") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-99-99 is a ValueError
         raise SettingsInvalid(f"{path}: not valid YAML: {error}") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise SettingsInvalid(f"{path}: the file must be a mapping of sections, such as 'rtmp:'")
-    return tree
+    return {key: value for key, value in tree.items() if value is not None}  # None: all lines of it are commented out
 
 
 def _explain(error: ValidationError, path: Path | None, origins: dict[str, str]) -> str:

@@ -24,7 +24,7 @@ _METHOD = (
     "the server process with them less its share with none), at {more} viewers; loopback makes the sender pay the receiver's "
     "half of TCP too. added_latency_ms: from the moment the publisher hands a picture to its socket until the last byte of "
     "the message with that picture is read by a viewer, at {viewers} viewers of which {clocked} are clocked, for pictures "
-    "handed over once all viewers were open (one CLOCK_MONOTONIC, nothing subtracted; includes both children's own scheduling on a 2-core machine). "
+    "handed over once all viewers were open (median of {rounds} rounds, which are listed; one CLOCK_MONOTONIC, nothing subtracted; includes both children's own scheduling on a 2-core machine). "
     "blocked_viewer_effect_ratio: median latency with one viewer that never reads over that without, median of {rounds} "
     "alternating pairs of rounds; blocked_viewer_bytes: what it made the server's memory grow. No TLS."
 )
@@ -71,7 +71,7 @@ def run(viewers: int = _VIEWERS, more: int = _MORE_VIEWERS, window_s: float = _W
         sent = list(read_sent(str(sent_file))[0])
         plain = [_timed(one, clocks[2 * n], sent) for n, one in enumerate(plain)]
         blocked = [_timed(one, clocks[2 * n + 1], sent) for n, one in enumerate(blocked)]
-    added = sorted(value for one in plain for value in one.latencies_ms)
+    added = [percentiles(sorted(one.latencies_ms)) for one in plain]
     ratios = [
         statistics.median(with_one.latencies_ms) / statistics.median(without.latencies_ms)
         for without, with_one in zip(plain, blocked, strict=True)
@@ -81,7 +81,8 @@ def run(viewers: int = _VIEWERS, more: int = _MORE_VIEWERS, window_s: float = _W
         "viewers": viewers,
         "bitrate_bps": _BITRATE_BPS,
         "viewers_per_core": round(1 / per_viewer) if per_viewer > 0 else None,
-        "added_latency_ms": percentiles(added),
+        "added_latency_ms": {name: statistics.median(each[name] or 0.0 for each in added) for name in added[0]},
+        "added_latency_ms_rounds": added,
         "blocked_viewer_effect_ratio": round(statistics.median(ratios), 3),
         "blocked_viewer_bytes": max(one.rss_growth for one in blocked) - max(one.rss_growth for one in plain),
         "us_per_message": round((many.core_share - idle_share) / more / 25 * 1e6, 2),
@@ -91,7 +92,7 @@ def run(viewers: int = _VIEWERS, more: int = _MORE_VIEWERS, window_s: float = _W
             str(more): round(many.core_share, 3),
         },
         "viewer_process_core_share": round(many.viewer_core_share, 3),
-        "clocked_messages": len(added),
+        "clocked_messages": sum(len(one.latencies_ms) for one in plain),
         "lost_viewers": sum(one.lost for one in [*plain, *blocked, many]),
         "viewer_gaps": sum(one.gaps for one in [*plain, *blocked, many]),
         "method": _METHOD.format(viewers=viewers, more=more, clocked=_CLOCKED, rounds=_ROUNDS),

@@ -6,7 +6,7 @@ from api.bench.child import Child
 from api.bench.server import BenchServer, bench_server
 from pipeline.simulate.load import Load
 
-_STREAMS = 100
+_STREAMS = 200
 _WARM_UP_S = 12.0  # connecting, the first segments, the first rotation
 _WINDOW_S = 30.0
 _METHOD = (

@@ -69,7 +69,7 @@ def stream_out(stream: Stream) -> StreamOut:
             fps=round(video.timescale / video.frame_duration, 2) if video.frame_duration else 0.0,
         ),
         audio=None if audio is None else AudioOut(codec=audio.codec, rate_hz=audio.rate_hz, channels=audio.channels),
-        viewers=stream.viewers,
+        viewers=stream.viewers + stream.hls_viewers,
         bitrate_bps=round(stream.bitrate_bps),
         last_keyframe_at=rfc3339(stream.last_key.captured_at) if stream.last_key else None,
     )

@@ -47,6 +47,8 @@ class PictureDecoder:
         await self._discard()
 
     async def _ask(self, media: bytes) -> bytes:
+        if self._process is not None and self._process.returncode is not None:
+            await self._discard()  # it died between two requests
         if self._process is None:
             self._process = await anyio.open_process(
                 [sys.executable, "-m", "pipeline.analyse.decode"], stdin=PIPE, stdout=PIPE, stderr=DEVNULL

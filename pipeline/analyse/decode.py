@@ -20,6 +20,7 @@ MAX_REQUEST_BYTES = 8 * 1024 * 1024
 _ADDRESS_SPACE_BYTES = 1024 * 1024 * 1024
 _MAX_PIXELS = 4096 * 2304
 _MAX_JPEG_WIDTH = 1280
+_DECODERS = frozenset({"h264", "hevc", "libdav1d", "av1"})
 
 
 def picture(media: bytes) -> bytes:
@@ -29,9 +30,10 @@ def picture(media: bytes) -> bytes:
     """
     with av.open(io.BytesIO(media), mode="r", format="mp4") as box:
         video = box.streams.video[0]
-        if video.codec_context.name not in {"h264", "hevc"} or video.width * video.height > _MAX_PIXELS:
+        decoder = video.codec_context  # None, whatever its type says, where libav knows no decoder
+        if not decoder or decoder.name not in _DECODERS or video.width * video.height > _MAX_PIXELS:
             raise ValueError("codec or picture size not allowed")
-        video.codec_context.thread_count = 1
+        decoder.thread_count = 1
         for frame in box.decode(video):
             return _jpeg(frame)
     raise ValueError("no picture")

@@ -83,8 +83,9 @@ class Commit:
             if segment.is_torn:
                 break
             ready.append(segment)
-        if any(not segment.is_lined for segment in ready) or store.new_folders:
-            self._sync_names(ready, disk)
+        names = [*ready, self.open_segment] if self.open_segment is not None else ready
+        if store.new_folders or not all(segment.has_name for segment in names):
+            self._sync_names(names, disk)
         for segment in ready:
             if not segment.is_lined:
                 store.manifest.append(store.chain.add(segment.line(), rfc3339(clock.utc_s())))
@@ -100,13 +101,16 @@ class Commit:
         if store.has_final_line:
             store.manifest.close()
 
-    def _sync_names(self, ready: list[Segment], disk: Disk) -> None:
+    def _sync_names(self, segments: list[Segment], disk: Disk) -> None:
+        fresh = [segment for segment in segments if not segment.has_name]
         try:
             for folder in self.store.new_folders:
                 disk.sync_folder(folder)
             self.store.new_folders = ()
             disk.sync_folder(self.store.folder)
         except StorageSyncFailed:
-            for segment in ready:
-                segment.is_suspect = segment.is_suspect or not segment.is_lined
+            for segment in fresh:
+                segment.is_suspect = True
             raise
+        for segment in fresh:
+            segment.has_name = True

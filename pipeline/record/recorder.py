@@ -20,8 +20,9 @@ from pipeline.record.chain import Chain
 from pipeline.record.commit import Commit
 from pipeline.record.disk import Disk
 from pipeline.record.lines import RecordingLine
-from pipeline.record.recording import RecorderStats, Recording
+from pipeline.record.recording import Recording
 from pipeline.record.signing import Signer
+from pipeline.record.stats import RecorderStats
 from pipeline.settings import RecordSettings
 
 _CLOSE_S = 5.0  # a service manager waits about ten before it kills

@@ -5,14 +5,13 @@ segment or in a Gap of the manifest; what is not yet synced is kept in the ring 
 """
 
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import assert_never
 
 from pipeline.clock import Clock
 from pipeline.errors import StorageError, StorageFull
-from pipeline.events import EventSink, MediaLost, RecordingFailed, RecordingRestored, SegmentClosed
+from pipeline.events import EventSink
 from pipeline.media import Ended, Fragment, Gap, GapCause, Item, TracksChanged
 from pipeline.record.chain import Chain
 from pipeline.record.commit import Commit, Store
@@ -22,24 +21,13 @@ from pipeline.record.lines import RecordingLine, seconds
 from pipeline.record.manifest import Manifest
 from pipeline.record.ring import Ring
 from pipeline.record.segment import Segment
+from pipeline.record.stats import RecorderStats
+from pipeline.record.teller import Teller
 from pipeline.settings import RecordSettings
 
 _RETRY_S = 1.0  # between two tries of a disk that refuses
 _ROOM_BYTES = 1 << 20  # free beyond what is held before a full disk is tried again, so that it does not fail at once
-_LEAD_S = 1.0  # tracks further apart than this are not interleaved; the file opens at its first fragment
 _OURS = (GapCause.READER_SLOW, GapCause.DISK_FULL, GapCause.DISK_ERROR)
-
-
-@dataclass(slots=True)
-class RecorderStats:
-    """What the recorder has done since the start; plain numbers for /metrics. lost_s: media that had reached us."""
-
-    segments_closed: int = 0
-    bytes_written: int = 0
-    write_s_total: float = 0.0
-    sync_s_total: float = 0.0
-    sync_s_max: float = 0.0
-    lost_s: float = 0.0
 
 
 class Recording:
@@ -60,7 +48,7 @@ class Recording:
         self._hold_bytes = settings.hold_bytes
         self._disk = disk
         self._clock = clock
-        self._emit = emit
+        self._teller = Teller(line, clock, emit)
         self._stats = stats
         above = tuple(each for each in folder.parents if each == root or root in each.parents)
         self._store = Store(folder, chain, Manifest(folder, disk), above)
@@ -164,7 +152,8 @@ class Recording:
         """Take in what the disk thread did."""
         for segment in commit.closed:
             self._closing.popleft()
-            self._told_closed(segment)
+            self._stats.segments_closed += 1
+            self._teller.closed(segment.line())
         self.is_ended = self._store.is_final
         if commit.sync_error is not None:
             was_failed = self.is_failed
@@ -177,11 +166,7 @@ class Recording:
             self._ring.forget_synced(self._synced)
             if self.is_failed and not self._is_behind:
                 self.is_failed = False
-                self._emit(
-                    RecordingRestored(
-                        at=self._clock.utc_s(), stream_id=self.line.stream_id, recording_id=self.line.recording_id
-                    )
-                )
+                self._teller.restored()
 
     def _write(self, item: Fragment, place: int) -> None:
         """Raises: StorageError: `item` is not in a segment."""
@@ -198,10 +183,8 @@ class Recording:
         self._stats.bytes_written += segment.append(item)
 
     def _begin_segment(self, first: Fragment, header: TracksChanged, place: int) -> Segment:
-        segment = Segment.begin(
-            self._store.folder, f"{self._number:04}.mp4", header, first, self._base_s(first, header, place), self.line,
-            self._disk,
-        )  # fmt: skip
+        name, base_s = f"{self._number:04}.mp4", self._ring.opening_s(first, place, header)
+        segment = Segment.begin(self._store.folder, name, header, first, base_s, self.line, self._disk)
         segment.rotate_at_s = first.pts_s + self._settings.segment_s
         segment.gaps, self._gaps = self._gaps, []
         return segment
@@ -218,21 +201,6 @@ class Recording:
         segment.is_synced = False
         self._closing.append(segment)
 
-    def _base_s(self, first: Fragment, header: TracksChanged, place: int) -> float:
-        """Where the file opens: where `first` lies, or as much earlier as the other tracks' next samples do."""
-        scales = {track.track_id: track.timescale for track in header.tracks}
-        first_s = first.dts / scales[first.track_id]
-        nearest = {first.track_id: first_s}
-        for number, item in enumerate(self._ring.since(self._ring.start), self._ring.start):
-            if not isinstance(item, Fragment):
-                nearest = {first.track_id: first_s}
-            elif item.track_id != first.track_id and item.track_id in scales:
-                if number < place:
-                    nearest[item.track_id] = (item.dts + item.duration) / scales[item.track_id]
-                elif item.track_id not in nearest or (number > place and nearest[item.track_id] < first_s - _LEAD_S):
-                    nearest[item.track_id] = item.dts / scales[item.track_id]
-        return min(each for each in nearest.values() if first_s - _LEAD_S <= each <= first_s)
-
     def _change_tracks(self, header: TracksChanged) -> None:
         if self._header is not None and self._header.tracks == header.tracks and not self._is_behind:
             return
@@ -247,16 +215,7 @@ class Recording:
         self._covered_s = max(self._covered_s, gap.end_s)
         if gap.cause in _OURS:
             self._stats.lost_s += gap.lost_s
-        self._emit(
-            MediaLost(
-                at=self._clock.utc_s(),
-                start_s=gap.start_s,
-                end_s=gap.end_s,
-                cause=str(gap.cause),
-                stream_id=self.line.stream_id,
-                recording_id=self.line.recording_id,
-            )
-        )
+        self._teller.lost(gap)
 
     def _fail(self, error: StorageError, safe: int) -> None:
         """From here on the ring holds what comes; all before the place `safe` is in a segment."""
@@ -272,15 +231,7 @@ class Recording:
         if self.is_failed:
             return
         self.is_failed = True
-        self._emit(
-            RecordingFailed(
-                at=self._clock.utc_s(),
-                stream_id=self.line.stream_id,
-                recording_id=self.line.recording_id,
-                cause="disk_full" if isinstance(error, StorageFull) else "disk_error",
-                remedy=str(error),
-            )
-        )
+        self._teller.failed(error)
 
     def _bound(self) -> None:
         """Bring the ring within its bounds; what no segment has becomes a gap."""
@@ -331,19 +282,3 @@ class Recording:
         self._is_behind = False
         if self._end_reason is not None:
             self._finish_segment()
-
-    def _told_closed(self, segment: Segment) -> None:
-        line = segment.line()
-        self._stats.segments_closed += 1
-        self._emit(
-            SegmentClosed(
-                at=self._clock.utc_s(),
-                stream_id=self.line.stream_id,
-                recording_id=self.line.recording_id,
-                file=line.file,
-                sha256=line.sha256,
-                size_bytes=line.size_bytes,
-                start_s=line.first_pts_s,
-                end_s=line.end_s,
-            )
-        )

@@ -19,6 +19,7 @@ from pipeline.media import Gap, GapCause
 from pipeline.record import lines
 from pipeline.record.chain import Chain
 from pipeline.record.disk import Disk
+from pipeline.record.kept import kept_part
 from pipeline.record.ledger import HOLE_S
 from pipeline.record.lines import HeadLine, RecordingLine, SegmentLine, seconds
 from pipeline.record.manifest import NAME
@@ -30,7 +31,6 @@ _DAYS = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*/"
 _THREADS = 4  # reading and hashing let go of the interpreter lock
 _FEW = 8  # more recordings than this are worth a sync of the whole machine first
 _LAST_LINE_BYTES = 16384
-_MOST_UNSYNCED_HEADS = 8  # a power cut may leave a hole before so many lines of one append; behind more it is damage
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ def _plan(folder: Path, signer: Signer) -> _Plan:
     """Raises: EvidenceError: this is not a torn end; a person must look. OSError: it cannot be read."""
     path = folder / NAME
     raw = path.read_bytes() if path.exists() else b""
-    kept = _kept(raw)
+    kept = kept_part(raw)
     listed = {line.file for line in kept.segments}
     files = sorted(
         (each for each in folder.iterdir() if SEGMENT_NAME.fullmatch(each.name) and each.name not in listed),
@@ -215,59 +215,6 @@ def _line(name: str, size_bytes: int, sha256: str, found: Scan, covered_s: float
         found.stamp.base_ticks, tuple(track.codec for track in found.tracks), found.stamp.captured_at,
         rfc3339(captured_until), None, None, tuple(gaps), True, found.is_damaged,
     )  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The part of a manifest that stands: up to the last head whose chain holds."""
-
-    line: RecordingLine | None = None
-    segments: list[SegmentLine] = field(default_factory=list)
-    size_bytes: int = 0
-    line_count: int = 0
-    prev: str = ""
-    last_key_id: str = ""
-    covered_s: float = 0.0
-    at: str = ""
-
-
-def _kept(raw: bytes) -> _Kept:
-    """Raises: EvidenceError: a line in the middle is broken; cutting there would throw away what was synced."""
-    kept, waiting, prev, size = _Kept(), [], "", 0
-    rows = raw.splitlines(keepends=True)
-    for number, row in enumerate(rows):
-        try:
-            each = lines.parse(row)
-            if number and not isinstance(each, (SegmentLine, HeadLine)):
-                raise EvidenceError("not a line that may stand here")
-            if isinstance(each, (SegmentLine, HeadLine)) and each.prev != prev:
-                raise EvidenceError("the chain is broken")
-        except EvidenceError as error:
-            if sum(_is_head(later) for later in rows[number + 1 :]) > _MOST_UNSYNCED_HEADS:
-                raise EvidenceError(f"{NAME} line {number}: {error}; whole lines follow, so it was damaged") from error
-            break
-        prev, size = lines.digest(row), size + len(row)
-        if isinstance(each, RecordingLine):
-            kept.line = each
-        elif isinstance(each, SegmentLine):
-            waiting.append(each)
-        elif isinstance(each, HeadLine):
-            kept.segments += waiting
-            waiting = []
-            kept.size_bytes, kept.line_count, kept.prev = size, number + 1, prev
-            kept.last_key_id, kept.at = each.key_id, each.at
-    if kept.segments:
-        kept.at = kept.segments[-1].captured_until
-    for segment in kept.segments:
-        kept.covered_s = max(kept.covered_s, segment.end_s, *(gap.end_s for gap in segment.gaps))
-    return kept
-
-
-def _is_head(row: bytes) -> bool:
-    try:
-        return isinstance(lines.parse(row), HeadLine)
-    except EvidenceError:
-        return False
 
 
 def _unknown(folder: Path) -> RecordingLine:

@@ -6,6 +6,8 @@ from itertools import islice
 
 from pipeline.media import Fragment, TracksChanged
 
+_LEAD_S = 1.0  # tracks further apart than this are not interleaved; the file opens at its first fragment
+
 
 class Ring:
     """Fragments, and the TracksChanged between them, in order; each has a place (0, 1, ...) that it keeps for ever.
@@ -67,6 +69,24 @@ class Ring:
             if isinstance(item, TracksChanged):
                 header = item
         return header
+
+    def opening_s(self, first: Fragment, place: int, header: TracksChanged) -> float:
+        """Where a file opens whose first fragment is `first` at `place`: there, or as much earlier as the next samples
+        of the other tracks lie, so that what arrives a little late keeps its time."""
+        scales = {track.track_id: track.timescale for track in header.tracks}
+        first_s = first.dts / scales[first.track_id]
+        nearest: dict[int, float] = {}
+        for number, item in enumerate(self._items, self._start):
+            if not isinstance(item, Fragment):
+                if number > place:
+                    break
+                nearest = {}
+            elif item.track_id != first.track_id and item.track_id in scales:
+                if number < place:
+                    nearest[item.track_id] = (item.dts + item.duration) / scales[item.track_id]
+                elif nearest.get(item.track_id, -_LEAD_S) < first_s - _LEAD_S:
+                    nearest[item.track_id] = item.dts / scales[item.track_id]
+        return min([first_s, *(each for each in nearest.values() if each >= first_s - _LEAD_S)])
 
     def forget_synced(self, place: int) -> None:
         """All before `place` is on the disk: keep from the last key frame at or before it."""

@@ -17,13 +17,14 @@ class Segment:
     """A file being written, from its init segment to its last fragment. Written by the event loop's thread only.
 
     is_torn: a write failed, part of a fragment may follow `size_bytes`. is_suspect: a sync failed; see SegmentLine.
-    is_synced: nothing was written since the last sync. is_lined: its line is on its way to the manifest.
+    has_name: the folder was synced since it was made. is_synced: nothing was written since the last sync.
+    is_lined: its line is on its way to the manifest.
     gaps: what is missing, learnt while this segment was open or before it with none open.
     """
 
     __slots__ = (
         "_base", "_captured_at", "_captured_until", "_codecs", "_disk", "_hash", "descriptor", "end_s", "file",
-        "first_pts_s", "gaps", "init_bytes", "is_lined", "is_suspect", "is_synced", "is_torn", "last_pts_s",
+        "first_pts_s", "gaps", "has_name", "init_bytes", "is_lined", "is_suspect", "is_synced", "is_torn", "last_pts_s",
         "rotate_at_s", "size_bytes",
     )  # fmt: skip
 
@@ -37,6 +38,7 @@ class Segment:
         self.gaps: list[Gap] = []
         self.is_torn = False
         self.is_suspect = False
+        self.has_name = False
         self.is_synced = False
         self.is_lined = False
         self.init_bytes = 0
@@ -76,7 +78,7 @@ class Segment:
         Raises: StorageError: the segment is torn and takes no more.
         """
         data = fragment.data
-        base = self._base[fragment.track_id]
+        base = self._base.get(fragment.track_id, 0)
         if base:
             data = fmp4.rebased_head(data, base) + data[fmp4.HEAD_BYTES :]
         try:

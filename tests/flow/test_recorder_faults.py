@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline import fmp4
 from pipeline.errors import StorageError, StorageFull, StorageSyncFailed
 from pipeline.events import MediaLost, RecordingFailed, RecordingRestored
 from pipeline.media import Ended, Fragment, Gap, GapCause
@@ -40,6 +41,12 @@ def check(site: Site, offered: list[Fragment]) -> None:
         assert fragment.sequence in kept or in_gap, fragment.pts_s
 
 
+def begins_on_keys(folder: Path) -> bool:
+    """Whether every file can be played from its first picture."""
+    files = [path.read_bytes() for path in folder.glob("*.mp4")]
+    return all(next(fmp4.walk(data, fmp4.init_size(data))).is_key for data in files)
+
+
 @pytest.mark.parametrize("calls", [("write",), ("create", "write"), ("write", "truncate")])
 def test_a_full_disk_holds_the_media_and_goes_on_by_itself(calls: tuple[str, ...], tmp_path: Path) -> None:
     disk = BrokenDisk()
@@ -65,6 +72,7 @@ def test_a_full_disk_holds_the_media_and_goes_on_by_itself(calls: tuple[str, ...
     assert not site.told(MediaLost)
     assert set(sequences(site.folder)) == {fragment.sequence for fragment in MEDIA}
     check(site, MEDIA)
+    assert begins_on_keys(site.folder)
 
 
 def test_what_memory_cannot_hold_becomes_a_gap_with_its_cause(tmp_path: Path) -> None:
@@ -141,6 +149,7 @@ def test_a_failed_sync_is_never_tried_again_on_the_same_file(tmp_path: Path) -> 
     assert again.first_pts_s < suspect.end_s  # the ring was written again, from a key frame
     assert site.folder.joinpath(again.file).exists()
     check(site, MEDIA[:90])
+    assert begins_on_keys(site.folder)
 
 
 @pytest.mark.parametrize("kind", [StorageFull, StorageError, StorageSyncFailed])
@@ -161,6 +170,7 @@ def test_an_error_at_any_one_call_loses_nothing(kind: type[StorageError], tmp_pa
             return
         check(site, MEDIA[:70])
         assert set(sequences(site.folder)) == {fragment.sequence for fragment in MEDIA[:70]}, number
+        assert begins_on_keys(site.folder)
         shutil.rmtree(tmp_path / str(number))
         number += 1
 
@@ -218,7 +228,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS, st.sampled_from([0.4, 1.0, 30.0]))
 def test_every_fragment_is_in_a_file_or_in_a_gap(steps: list[int | str], hold_s: float) -> None:
     root = Path(tempfile.mkdtemp(prefix="onrecord-law-"))

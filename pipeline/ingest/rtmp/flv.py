@@ -1,37 +1,30 @@
-"""FLV tag bodies, as RTMP carries them, to tracks and packets. Refuses by name what we cannot carry.
+"""FLV tag bodies, as RTMP carries them, to tracks and packets, whatever their codec.
 
 Source: Adobe Flash Video 10.1, E.4; Veovera Enhanced RTMP v2.
 """
 
 import struct
+from dataclasses import replace
 
-from pipeline.codecs import (
-    VIDEO_TIMESCALE,
-    check_nal_lengths,
-    read_avcc,
-    track_from_audio_config,
-    track_from_avcc,
-    with_long_nal_lengths,
-)
-from pipeline.errors import CodecUnsupported, ProtocolError
+from pipeline.codecs.aac import track_from_audio_config
+from pipeline.codecs.av1 import check_obus, track_from_av1c, without_delimiter
+from pipeline.codecs.flac import track_from_flac_header
+from pipeline.codecs.g711 import FlacFromG711, Law
+from pipeline.codecs.h264 import read_avcc, track_from_avcc
+from pipeline.codecs.h265 import read_hvcc, track_from_hvcc
+from pipeline.codecs.nal import check_nal_lengths, with_long_nal_lengths
+from pipeline.codecs.opus import packet_duration, track_from_opus_head
+from pipeline.codecs.picture import VIDEO_TIMESCALE
+from pipeline.errors import LimitExceeded
+from pipeline.ingest.rtmp.tags import Content, Tag, read_audio_tag, read_video_tag
 from pipeline.media import AUDIO_TRACK, VIDEO_TRACK, Packet, Track
 
 _TICKS_PER_MS = VIDEO_TIMESCALE // 1000
 _WRAP = 1 << 32
-
 _AVC_KEY, _AVC_INTER, _AAC = 0x17, 0x27, 0xA0
-_KEY_FRAME, _COMMAND_FRAME = 1, 5
-_SEQUENCE_START, _CODED_FRAMES, _SEQUENCE_END, _CODED_FRAMES_X = 0, 1, 2, 3
-_METADATA, _MULTITRACK_VIDEO, _MULTITRACK_AUDIO, _MOD_EX = 4, 6, 5, 7
-_AUDIO_EX_HEADER = 9
-
-_VIDEO_CODECS = {2: "Sorenson H.263", 3: "Screen video", 4: "VP6", 5: "VP6 with alpha", 6: "Screen video 2", 12: "HEVC"}
-_AUDIO_CODECS = {0: "PCM", 1: "ADPCM", 2: "MP3", 3: "PCM", 4: "Nellymoser", 5: "Nellymoser", 6: "Nellymoser"}
-_AUDIO_CODECS |= {7: "G.711 A-law", 8: "G.711 mu-law", 11: "Speex", 13: "Opus", 14: "MP3"}
-_FOUR_CCS = {b"hvc1": "HEVC", b"vvc1": "VVC", b"av01": "AV1", b"vp08": "VP8", b"vp09": "VP9"}
-_FOUR_CCS |= {b"Opus": "Opus", b"fLaC": "FLAC", b"ac-3": "AC-3", b"ec-3": "E-AC-3", b".mp3": "MP3"}
-_REMEDY = "set the device to H.264 video and AAC sound"
-
+_CODED_FRAMES = 1
+_MAX_G711_BYTES = 16_384  # of one tag: 2 s; devices send 20 to 128 ms
+_LAWS: dict[str, Law] = {"pcm_alaw": "pcm_alaw", "pcm_mulaw": "pcm_mulaw"}
 _COMPOSITION = struct.Struct(">i")
 
 
@@ -43,18 +36,40 @@ class FlvReader:
         self._max_width = max_width
         self._max_height = max_height
         self._video: Track | None = None
-        self._audio: Track | None = None
-        self._nal_length_bytes = 4
+        self._video_codec = ""  # of `_video`, as in Tag.codec
         self._video_config = b""
+        self._is_avc = False  # whether `_video` is H.264: what the quick way asks
+        self._nal_length_bytes = 4
+        self._audio: Track | None = None
+        self._audio_codec = ""
+        self._audio_config = b""
+        self._is_aac = False
         self._audio_rate_hz = 0
+        self._unheard: Track | None = None  # Opus whose first packet has still to say how long it lasts
+        self._flac: FlacFromG711 | None = None
+        self._waiting: list[Packet] = []
         self._last_ms = -1  # as it came, 32 bits
         self._time_ms = 0  # unwrapped
         self.has_new_tracks = False
+        """Whether `tracks` changed; the caller clears it once the publication has them."""
+        self.has_waiting = False
+        """Whether `take_waiting` holds packets that stand before the one returned last."""
 
-    def take_tracks(self) -> tuple[Track, ...]:
-        """The tracks from here on; clears `has_new_tracks`."""
-        self.has_new_tracks = False
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks from here on."""
         return tuple(track for track in (self._video, self._audio) if track is not None)
+
+    def take_waiting(self) -> list[Packet]:
+        """Packets to publish before the one returned last; clears `has_waiting`. Bound: one tag's."""
+        self.has_waiting = False
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def finish(self, captured_at: float) -> list[Packet]:
+        """What was held back: the last part of a block of sound. Nothing if the publication never had its track."""
+        blocks = self._flac.finish() if self._flac is not None and not self.has_new_tracks else []
+        return [Packet(AUDIO_TRACK, time, time, False, frame, captured_at) for time, frame in blocks]
 
     def video(self, timestamp_ms: int, buffer: bytes, start: int, end: int, captured_at: float) -> Packet | None:
         """The picture in the video tag buffer[start:end], or None where it holds none.
@@ -64,7 +79,7 @@ class FlvReader:
         if end - start < 5:
             return None  # an empty tag or a command frame: encoders send them at the end
         first = buffer[start]
-        if (first != _AVC_KEY and first != _AVC_INTER) or buffer[start + 1] != _CODED_FRAMES or self._video is None:
+        if (first != _AVC_KEY and first != _AVC_INTER) or buffer[start + 1] != _CODED_FRAMES or not self._is_avc:
             return self._rare_video(timestamp_ms, buffer[start:end], captured_at)
         offset_ms = _COMPOSITION.unpack_from(buffer, start + 1)[0] & 0xFFFFFF
         if offset_ms & 0x800000:
@@ -80,21 +95,25 @@ class FlvReader:
 
         Raises: CodecUnsupported, ProtocolError.
         """
-        if end - start < 3:
+        if end - start < 2:
             return None
-        if buffer[start] & 0xF0 != _AAC or buffer[start + 1] != _CODED_FRAMES or self._audio is None:
+        if buffer[start] & 0xF0 != _AAC or buffer[start + 1] != _CODED_FRAMES or not self._is_aac:
             return self._rare_audio(timestamp_ms, buffer[start:end], captured_at)
         return self._sound(timestamp_ms, buffer[start + 2 : end], captured_at)
 
     def _picture(
         self, timestamp_ms: int, offset_ms: int, is_key: bool, data: bytes, captured_at: float
     ) -> Packet | None:
-        if not data:
-            return None
-        if self._nal_length_bytes != 4:
+        if self._video_codec == "av01":
+            data = without_delimiter(data)
+            if is_key:
+                check_obus(data)
+        elif self._nal_length_bytes != 4:
             data = with_long_nal_lengths(data, self._nal_length_bytes)
         elif is_key:
             check_nal_lengths(data)
+        if not data:
+            return None
         dts = self._unwrap(timestamp_ms) * _TICKS_PER_MS
         return Packet(VIDEO_TRACK, dts, dts + offset_ms * _TICKS_PER_MS, is_key, data, captured_at)
 
@@ -119,104 +138,93 @@ class FlvReader:
         return self._time_ms
 
     def _rare_video(self, timestamp_ms: int, tag: bytes, captured_at: float) -> Packet | None:
-        """Everything but a plain H.264 picture: configurations, Enhanced RTMP, what we must refuse."""
-        kind = tag[0] >> 4 & 7
-        if tag[0] & 0x80:
-            return self._enhanced_video(timestamp_ms, kind, tag, captured_at)
-        codec = tag[0] & 15
-        if kind == _COMMAND_FRAME:
+        """Everything but a plain H.264 picture."""
+        head = read_video_tag(tag)
+        if head.content is Content.CONFIGURATION:
+            self._configure_video(head.codec, tag[head.body_at :])
+        if head.content is not Content.FRAME or head.codec != self._video_codec:
             return None
-        if codec != 7:
-            raise _unsupported(_VIDEO_CODECS.get(codec, "unknown"), f"FLV video codec {codec}")
-        if tag[1] == _SEQUENCE_START:
-            self._configure_video(tag[5:])
-            return None
-        if tag[1] != _CODED_FRAMES or self._video is None:
-            return None
-        offset_ms = int.from_bytes(tag[2:5], "big", signed=True)
-        return self._picture(timestamp_ms, offset_ms, kind == _KEY_FRAME, tag[5:], captured_at)
-
-    def _enhanced_video(self, timestamp_ms: int, kind: int, tag: bytes, captured_at: float) -> Packet | None:
-        packet_type, at = _skip_modifiers(tag)
-        if packet_type == _MULTITRACK_VIDEO:
-            raise _unsupported("several video tracks", "Enhanced RTMP multitrack")
-        if packet_type == _METADATA or kind == _COMMAND_FRAME:
-            return None
-        four_cc = tag[at : at + 4]
-        at += 4
-        if four_cc != b"avc1":
-            raise _unsupported(_FOUR_CCS.get(four_cc, "unknown"), f"fourCC {_printable(four_cc)}")
-        if packet_type == _SEQUENCE_START:
-            self._configure_video(tag[at:])
-        offset_ms = 0
-        if packet_type == _CODED_FRAMES:
-            offset_ms = int.from_bytes(tag[at : at + 3], "big", signed=True)
-            at += 3
-        if packet_type not in (_CODED_FRAMES, _CODED_FRAMES_X) or self._video is None:
-            return None
-        return self._picture(timestamp_ms, offset_ms, kind == _KEY_FRAME, tag[at:], captured_at)
+        return self._picture(timestamp_ms, head.composition_ms, head.is_key, tag[head.body_at :], captured_at)
 
     def _rare_audio(self, timestamp_ms: int, tag: bytes, captured_at: float) -> Packet | None:
-        codec = tag[0] >> 4
-        if codec == _AUDIO_EX_HEADER:
-            return self._enhanced_audio(timestamp_ms, tag, captured_at)
-        if codec != 10:
-            raise _unsupported(_AUDIO_CODECS.get(codec, "unknown"), f"FLV sound format {codec}")
-        if tag[1] == _SEQUENCE_START:
-            self._configure_audio(tag[2:])
-        return None
-
-    def _enhanced_audio(self, timestamp_ms: int, tag: bytes, captured_at: float) -> Packet | None:
-        packet_type, at = _skip_modifiers(tag)
-        if packet_type == _MULTITRACK_AUDIO:
-            raise _unsupported("several sound tracks", "Enhanced RTMP multitrack")
-        four_cc = tag[at : at + 4]
-        at += 4
-        if four_cc != b"mp4a":
-            raise _unsupported(_FOUR_CCS.get(four_cc, "unknown"), f"fourCC {_printable(four_cc)}")
-        if packet_type == _SEQUENCE_START:
-            self._configure_audio(tag[at:])
-        if packet_type != _CODED_FRAMES or self._audio is None:
+        """Everything but a plain AAC frame."""
+        head = read_audio_tag(tag)
+        if head.content is Content.NOTHING:
             return None
-        return self._sound(timestamp_ms, tag[at:], captured_at)
+        body = tag[head.body_at :]
+        if head.codec in _LAWS:
+            return self._telephone(timestamp_ms, head, body, captured_at)
+        if head.content is Content.CONFIGURATION:
+            self._configure_audio(head.codec, body)
+        if head.content is not Content.FRAME or head.codec != self._audio_codec:
+            return None
+        if self._unheard is not None and body:
+            self._set_audio(replace(self._unheard, frame_duration=packet_duration(body)))
+        return self._sound(timestamp_ms, body, captured_at)
 
-    def _configure_video(self, avcc: bytes) -> None:
-        if avcc == self._video_config:
+    def _telephone(self, timestamp_ms: int, head: Tag, data: bytes, captured_at: float) -> Packet | None:
+        """G.711, which no browser plays in MP4, as FLAC."""
+        if len(data) > _MAX_G711_BYTES:
+            raise LimitExceeded(f"a sound tag of {len(data)} bytes of G.711; at most {_MAX_G711_BYTES}")
+        if not data:
+            return None
+        law = _LAWS[head.codec]
+        if self._flac is None or not self._flac.fits(law, head.channels):
+            self._flac = FlacFromG711(law, head.channels)
+            self._audio_codec, self._audio_config, self._is_aac = head.codec, b"", False
+            self._set_audio(self._flac.track)
+        time = self._unwrap(timestamp_ms) * self._audio_rate_hz // 1000
+        packets = [
+            Packet(AUDIO_TRACK, block_time, block_time, False, frame, captured_at)
+            for block_time, frame in self._flac.feed(data, time)
+        ]
+        if not packets:
+            return None
+        self._waiting += packets[:-1]
+        self.has_waiting = bool(self._waiting)
+        return packets[-1]
+
+    def _configure_video(self, codec: str, config: bytes) -> None:
+        if codec == self._video_codec and config == self._video_config:
             return  # many encoders send it before every key frame
-        track = track_from_avcc(avcc, max_width=self._max_width, max_height=self._max_height)
-        self._nal_length_bytes = read_avcc(avcc).nal_length_bytes
-        self._video_config = avcc
+        width, height, nal_length_bytes = self._max_width, self._max_height, 4
+        match codec:
+            case "avc1":
+                track = track_from_avcc(config, max_width=width, max_height=height)
+                nal_length_bytes = read_avcc(config).nal_length_bytes
+            case "hvc1":
+                track = track_from_hvcc(config, max_width=width, max_height=height)
+                nal_length_bytes = read_hvcc(config).nal_length_bytes
+            case _:
+                track = track_from_av1c(config, max_width=width, max_height=height)
+        self._video_codec, self._video_config = codec, config
+        self._is_avc = codec == "avc1"
+        self._nal_length_bytes = nal_length_bytes
         if track != self._video:
             self._video = track
             self.has_new_tracks = True
 
-    def _configure_audio(self, config: bytes) -> None:
-        if self._audio is not None and config == self._audio.config:
+    def _configure_audio(self, codec: str, config: bytes) -> None:
+        if codec == self._audio_codec and config == self._audio_config:
             return
-        self._audio = track_from_audio_config(config)
-        self._audio_rate_hz = self._audio.timescale
-        self.has_new_tracks = True
+        match codec:
+            case "mp4a":
+                track = track_from_audio_config(config)
+            case "Opus":
+                track = track_from_opus_head(config)
+            case _:
+                track = track_from_flac_header(config)
+        self._audio_codec, self._audio_config = codec, config
+        self._is_aac = codec == "mp4a"
+        self._flac = None
+        if codec == "Opus":
+            self._unheard = track
+        else:
+            self._set_audio(track)
 
-
-def _skip_modifiers(tag: bytes) -> tuple[int, int]:
-    """Packet type of an Enhanced RTMP tag and where its fourCC begins, after any ModEx."""
-    packet_type, at = tag[0] & 15, 1
-    while packet_type == _MOD_EX:
-        size = tag[at] + 1 if at < len(tag) else 0
-        at += 1
-        if size == 256:
-            size = int.from_bytes(tag[at : at + 2], "big") + 1
-            at += 2
-        at += size + 1
-        if at > len(tag):
-            raise ProtocolError("an Enhanced RTMP tag ends within its modifiers")
-        packet_type = tag[at - 1] & 15
-    return packet_type, at
-
-
-def _unsupported(name: str, found: str) -> CodecUnsupported:
-    return CodecUnsupported(f"{name} ({found}) cannot be carried; {_REMEDY}")
-
-
-def _printable(four_cc: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in four_cc)
+    def _set_audio(self, track: Track) -> None:
+        self._unheard = None
+        self._audio_rate_hz = track.timescale
+        if track != self._audio:
+            self._audio = track
+            self.has_new_tracks = True

@@ -61,7 +61,10 @@ class RtmpServer:
             self._server = await loop.create_server(lambda: _Connection(self), host, port, backlog=_BACKLOG)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise
+                raise AddressInUse(
+                    f"cannot listen on rtmp.host {host}, rtmp.port {port} ({error.strerror}); "
+                    "set ONRECORD_RTMP__HOST and ONRECORD_RTMP__PORT"
+                ) from error
             raise AddressInUse(
                 f"rtmp.port {port} on {host} is taken by another program; stop it ('ss -ltnp' names it) "
                 "or set ONRECORD_RTMP__PORT"

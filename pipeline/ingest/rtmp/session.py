@@ -4,7 +4,7 @@ Never says the stream key: not in an answer, not in a reason, not in an exceptio
 Source: Adobe RTMP 1.0, 7; Veovera Enhanced RTMP v2, "Enhancing NetConnection connect Command".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from pipeline.errors import (
@@ -17,6 +17,8 @@ from pipeline.errors import (
 )
 from pipeline.ingest.door import Door, Publication
 from pipeline.ingest.rtmp.flv import FlvReader
+from pipeline.ingest.rtmp.tags import FOUR_CCS
+from pipeline.media import Packet
 from pipeline.rtmp import amf0, chunks
 from pipeline.rtmp.amf0 import Value
 from pipeline.rtmp.chunks import ChunkReader
@@ -119,6 +121,7 @@ class RtmpSession:
         self.stage = Stage.CLOSED
         publication, self._publication = self._publication, None
         if publication is not None:
+            self._publish_each(publication, self._flv.finish(self._captured_at))
             publication.lost(reason)
 
     def stop_taking(self, reason: str) -> None:
@@ -149,10 +152,18 @@ class RtmpSession:
             packet = tag(timestamp_ms, buffer, start, end, self._captured_at)
             if packet is not None:
                 if flv.has_new_tracks:
-                    publication.set_tracks(flv.take_tracks())
+                    publication.set_tracks(flv.tracks)
+                    flv.has_new_tracks = False
+                if flv.has_waiting:
+                    self._publish_each(publication, flv.take_waiting())
                 publication.publish(packet)
         elif self.stage is not Stage.CLOSED:
             self._take_rare(type_id, stream_id, timestamp_ms, buffer[start:end])
+
+    @staticmethod
+    def _publish_each(publication: Publication, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            publication.publish(packet)
 
     def _take_rare(self, type_id: int, stream_id: int, timestamp_ms: int, payload: bytes) -> None:
         match type_id:
@@ -239,7 +250,7 @@ class RtmpSession:
         self._sending_chunk_size = self._chunk_size
         server: dict[str, Value] = {"fmsVer": "FMS/3,5,7,7009", "capabilities": 31.0, "mode": 1.0}
         info = _status_of("status", "NetConnection.Connect.Success", "connected")
-        info |= {"objectEncoding": 0.0, "fourCcList": ["avc1", "mp4a"], "capsEx": 0.0}
+        info |= {"objectEncoding": 0.0, "fourCcList": [*FOUR_CCS], "capsEx": 0.0}
         self._answer(transaction, server, info)
 
     def _publish(self, name: Value) -> None:
@@ -269,6 +280,7 @@ class RtmpSession:
             return
         self.stage = Stage.COMMANDS
         self.parting = f"the device ended the stream ({command})"
+        self._publish_each(publication, self._flv.finish(self._captured_at))
         publication.end(self.parting)
         self._status("status", "NetStream.Unpublish.Success", "ended")
 

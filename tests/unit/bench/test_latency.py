@@ -32,7 +32,7 @@ def test_the_figures_hold_all_tiles_and_nothing_is_subtracted() -> None:
     other = watched((0, 300.0), (1, 500.0), undecodable=2)
     assert summarise([one, other]) == {
         "p50": 100.0, "p95": 100.0, "p99": 300.0, "max": 500.0,
-        "frames": 100.0, "undecodable": 3.0, "gaps": 0.0, "tiles": 2.0,
+        "frames": 100.0, "undecodable": 3.0, "gaps": 0.0, "presented": 0.0, "tiles": 2.0,
     }  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def test_a_page_notes_the_pictures_that_a_video_shows() -> None:
         (seen,) = [Watched.model_validate(each) for each in page.evaluate("stopWatching()")]
     numbers = [number for _, number, _ in seen.seen]
     assert seen.undecodable == 0
+    assert seen.presented >= len(set(numbers))
     assert len(set(numbers)) > 25
     assert all(utc_ms == BEGAN_MS + 40 * number for utc_ms, number, _ in seen.seen)
 

@@ -52,7 +52,7 @@ def test_garbage_in_the_length_fields_is_not_kept(raw: bytes) -> None:
 
 def test_a_stream_that_breaks_the_rule_everywhere_is_not_cut_for_it(tmp_path: Path) -> None:
     raw = bytearray((recorded(tmp_path, 1.15) / "0000.mp4").read_bytes())
-    for info in fmp4.walk(bytes(raw), fmp4.init_size(raw)):
+    for info in fmp4.walk(bytes(raw), fmp4.init_size(bytes(raw))):
         raw[info.offset + info.size_bytes - 1] = 0
     assert scan(bytes(raw)).end == len(raw)
 

@@ -60,7 +60,7 @@ def test_a_flipped_bit_in_every_byte_of_a_segment_is_found(tmp_path: Path) -> No
     raw = bytearray((folder / line.file).read_bytes())
     assert len(raw) > 20_000
     assert not check_data(bytes(raw), line, None)
-    dense = fmp4.init_size(raw) + fmp4.HEAD_BYTES
+    dense = fmp4.init_size(bytes(raw)) + fmp4.HEAD_BYTES
     for place in range(len(raw)):
         for bit in range(8) if place < dense else (place % 8,):
             raw[place] ^= 1 << bit

@@ -148,12 +148,18 @@ def test_enhanced_rtmp_carries_aac_behind_modifiers() -> None:
 @pytest.mark.parametrize(
     ("type_id", "tag", "name"),
     [
-        (VIDEO, b"\x90hvc1config", "HEVC"),
+        (VIDEO, b"\x90hvc1config", "H.265"),
         (VIDEO, b"\x90av01config", "AV1"),
-        (VIDEO, b"\x1c\0\0\0\0config", "HEVC"),
+        (VIDEO, b"\x90vp09config", "VP9"),
+        (VIDEO, b"\x90vvc1config", "VVC"),
+        (VIDEO, b"\x90hev1config", "fourCC hev1"),
+        (VIDEO, b"\x1c\0\0\0\0config", "H.265"),
         (VIDEO, b"\x96config", "several video tracks"),
-        (AUDIO, b"\x90Opusconfig", "Opus"),
-        (AUDIO, b"\x7fsound", "G.711"),
+        (AUDIO, b"\x95config", "several sound tracks"),
+        (AUDIO, b"\x90Opusconfig", "OpusHead"),
+        (AUDIO, b"\x90fLaCconfig", "FLAC"),
+        (AUDIO, b"\x90ac-3config", "AC-3"),
+        (AUDIO, b"\xdfsound", "Opus outside Enhanced RTMP"),
         (AUDIO, b"\x2fsound", "MP3"),
     ],
 )
@@ -187,7 +193,7 @@ def test_connect_announces_windows_our_large_chunks_and_the_codecs() -> None:
     assert got.codes == ["NetConnection.Connect.Success"]
     info = got.commands[0][-1]
     assert isinstance(info, dict)
-    assert info["fourCcList"] == ["avc1", "mp4a"]
+    assert info["fourCcList"] == ["avc1", "hvc1", "av01", "mp4a", "Opus", "fLaC"]
 
 
 def test_publish_is_answered_with_start() -> None:

@@ -115,7 +115,8 @@ def test_the_browsers_reader_reads_the_same(tmp_path: Path) -> None:
     frames = encoded_and_decoded(film("shop", 12))
     pictures = [seen(frame, "rgba") for frame in frames]
     broken = pictures[0].copy()
-    broken[: 2 * burnin.GRID_Y, burnin.GRID_X + 40 : burnin.GRID_X + 60] = 0
+    one_cell = (slice(burnin.GRID_Y, 2 * burnin.GRID_Y), slice(burnin.GRID_X + 40, burnin.GRID_X + 48))
+    broken[one_cell] = 255 - broken[one_cell]
     small = [seen(frames[0], "rgba", 320, 180)]
     answers = [told_by_node(node, tmp_path, picture) for picture in [*pictures, *small, broken]]
     told = [{"utcMs": BEGAN_MS + 40 * number, "frameNumber": (65_500 + number) & 0xFFFF} for number in range(12)]

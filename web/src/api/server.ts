@@ -67,13 +67,23 @@ export async function listStreams(signal: AbortSignal): Promise<StreamList> {
 }
 
 /** A one-time address of the stream's live WebSocket. */
-export async function openTicket(streamId: string): Promise<string> {
+export async function openSocketUrl(streamId: string): Promise<string> {
+  const url = await ticketed(streamId, "ws");
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}
+
+/** An address of the stream's LL-HLS playlist, good for one view and as long as that is asked for. */
+export async function openPlaylistUrl(streamId: string): Promise<string> {
+  return (await ticketed(streamId, "index.m3u8")).href;
+}
+
+async function ticketed(streamId: string, door: string): Promise<URL> {
   const id = encodeURIComponent(streamId);
   const { ticket } = (await ask("POST", `/api/v1/streams/${id}/ticket`)) as { ticket: string };
-  const url = new URL(`/live/${id}/ws`, location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const url = new URL(`/live/${id}/${door}`, location.href);
   url.searchParams.set("ticket", ticket);
-  return url.href;
+  return url;
 }
 
 export function snapshotUrl(streamId: string): string {

@@ -21,11 +21,17 @@ test("fragments of a fifth of a second need a fifth of a second and a margin", (
   expect(arrival.targetS(nowMs)).toBeCloseTo(0.26);
 });
 
-test("jitter grows the target and ten quiet seconds shrink it again", () => {
-  const { arrival, nowMs } = streamed(40, 4, (n) => (n === 50 ? 300 : 0));
+test("repeated jitter grows the target and ten quiet seconds shrink it again", () => {
+  const late = (n: number): number => (n === 25 || n === 75 ? 300 : 0);
+  const { arrival, nowMs } = streamed(40, 4, late);
   expect(arrival.targetS(nowMs)).toBeCloseTo(0.4, 1);
-  const calm = streamed(40, 20, (n) => (n === 50 ? 300 : 0));
+  const calm = streamed(40, 20, late);
   expect(calm.arrival.targetS(calm.nowMs)).toBe(0.15);
+});
+
+test("one hiccup alone does not grow the target", () => {
+  const { arrival, nowMs } = streamed(40, 5, (n) => (n === 50 ? 800 : 0));
+  expect(arrival.targetS(nowMs)).toBe(0.15);
 });
 
 test("an outage is not jitter", () => {
@@ -44,6 +50,6 @@ test("the first burst says nothing about jitter", () => {
 test("a stall raises the target for a while and never without end", () => {
   const { arrival, nowMs } = streamed(40, 5);
   for (let n = 0; n < 50; n += 1) arrival.stalled(nowMs);
-  expect(arrival.targetS(nowMs)).toBeCloseTo(0.55);
-  expect(arrival.targetS(nowMs + 20_000)).toBeLessThan(0.36);
+  expect(arrival.targetS(nowMs)).toBeCloseTo(0.45);
+  expect(arrival.targetS(nowMs + 20_000)).toBeLessThan(0.31);
 });

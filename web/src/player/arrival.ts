@@ -6,9 +6,9 @@ const INTERRUPTION_S = 1.5; // later than this is an outage, not jitter: no buff
 const MARGIN_S = 0.06; // a frame and a half at 25 fps, for the decoder
 const LEAST_S = 0.15;
 const UNMEASURED_S = 0.3; // until the first second has shown how evenly media comes
-const MOST_S = 1;
+const MOST_S = 0.6; // more than this only hides a network that needs repair
 const STALL_S = 0.05; // what one stall adds to the target
-const STALL_MOST_S = 0.4;
+const STALL_MOST_S = 0.3;
 const STALL_HALF_LIFE_MS = 20_000;
 
 interface Bucket {
@@ -51,11 +51,12 @@ export class Arrival {
     return nowMs / 1000 + Math.max(...buckets.map((bucket) => bucket.offsetS));
   }
 
-  /** How far behind the live edge playback should stay: the smallest distance that has not run dry lately. */
+  /** How far behind the live edge playback should stay: the smallest distance that seldom runs dry. */
   targetS(nowMs: number): number {
-    const latenessS = Math.max(0, ...this.buckets.map((bucket) => bucket.latenessS));
+    // The second-worst second: one hiccup must not hold everybody back for ten seconds.
+    const latenessS = this.buckets.map((bucket) => bucket.latenessS).sort((a, b) => b - a)[1] ?? 0;
     const neededS = this.isMeasured ? Math.max(LEAST_S, latenessS + MARGIN_S) : UNMEASURED_S;
-    return Math.min(MOST_S, neededS + this.stallReserveS(nowMs));
+    return Math.min(MOST_S, neededS) + this.stallReserveS(nowMs);
   }
 
   private stallReserveS(nowMs: number): number {

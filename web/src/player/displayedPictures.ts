@@ -28,9 +28,15 @@ export class DisplayedPictures {
     this.tie = { ptsS, capturedMs };
   }
 
+  /** A still taken at `capturedMs`, in the server's time, is on the screen. */
+  still(capturedMs: number): void {
+    this.tied(0, capturedMs);
+    this.record(this.count + 1, 0, Date.now());
+  }
+
   /** How old the last picture was when it was shown; null before the first tie or picture. */
   latencyMs(serverOffsetMs: number): number | null {
-    if (this.tie === null || this.count === 0) return null;
+    if (this.tie === null || this.count === 0 || Number.isNaN(this.tie.capturedMs)) return null;
     return this.lastShownMs + serverOffsetMs - (this.tie.capturedMs + (this.lastMediaS - this.tie.ptsS) * 1000);
   }
 

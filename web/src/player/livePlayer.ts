@@ -1,240 +1,133 @@
-// One live stream in one video element: ticket, socket, buffer, playhead, and the tries after a failure.
+// One live stream in one tile: takes the best path that plays, says which, and looks for the way back.
 
-import { Arrival } from "./arrival";
-import { backoffMs } from "./backoff";
-import { parseMessage, type Message } from "./message";
-import { PictureBuffer, unplayableCodecs } from "./pictureBuffer";
-import { nextMove } from "./playhead";
 import { DisplayedPictures } from "./displayedPictures";
+import { HlsPlayer } from "./hlsPlayer";
+import { PathChoice, type Path } from "./path";
+import type { Gap, PathPlayer, Phase, PlayerEnds } from "./phase";
+import { mediaSourceClass } from "./pictureBuffer";
+import { SnapshotPlayer } from "./snapshotPlayer";
+import { SocketPlayer } from "./socketPlayer";
 
-/** What the player does now. The first three are the steps a wait can hang at. */
-export type Phase =
-  | { readonly name: "ticket" | "connecting" | "first_picture" | "playing" | "ended" | "stopped" }
-  | { readonly name: "retrying"; readonly error: unknown; readonly atMs: number }
-  | { readonly name: "unplayable"; readonly codecs: readonly string[] };
+const WAY_BACK_MS = 60_000;
+const PROBE_MOST_MS = 5_000;
 
-export interface Gap {
-  readonly lostS: number;
-  readonly reason: string;
-}
-
-export interface PlayerEnds {
-  /** A new one-time address of the stream's WebSocket; throws what the page can show. */
+/** What a tile lends its player. The addresses are new ones each time; asking throws what the page can show. */
+export interface LiveSource {
+  readonly video: HTMLVideoElement;
+  readonly still: HTMLImageElement;
   readonly socketUrl: () => Promise<string>;
-  readonly onPhase: (phase: Phase) => void;
-  readonly onGap: (gap: Gap) => void;
+  readonly playlistUrl: () => Promise<string>;
+  readonly snapshotUrl: string;
 }
 
-const TICK_MS = 100;
-const STARTING_MS = 1_500;
-const BURST_QUIET_MS = 40; // a burst is over when nothing came for a frame
-const BURST_MOST_MS = 400;
+export interface LiveEnds extends PlayerEnds {
+  readonly onPath: (path: Path, unplayableCodecs: readonly string[]) => void;
+}
 
 export class LivePlayer {
   readonly pictures: DisplayedPictures;
-  stalls = 0;
-  jumps = 0;
-  private readonly buffer: PictureBuffer;
-  private arrival = new Arrival();
-  private socket: WebSocket | null = null;
-  private timer = 0;
-  private ticker = 0;
-  private failures = 0;
-  private run = 0; // tells the answers of an older try from this one's
-  private firstMediaAt = 0;
-  private lastMediaAt = 0;
-  private isPlaying = false;
-  private startedAt = 0; // 0 until the playhead stands at the live edge
+  private readonly choice = new PathChoice(mediaSourceClass() !== undefined);
+  private player: PathPlayer & { pictureShown?: () => void };
+  private wayBack = 0;
 
   constructor(
-    private readonly video: HTMLVideoElement,
-    private readonly ends: PlayerEnds,
+    private readonly source: LiveSource,
+    private readonly ends: LiveEnds,
   ) {
-    this.buffer = new PictureBuffer(video, () => this.appended(), (reason) => this.broken(reason));
-    this.pictures = new DisplayedPictures(video, () => this.pictureShown());
-    video.addEventListener("waiting", this.onWaiting);
-    video.addEventListener("error", this.onVideoError);
+    this.pictures = new DisplayedPictures(source.video, () => this.player.pictureShown?.());
+    this.player = this.made();
   }
 
   start(): void {
-    this.stop();
-    this.ticker = window.setInterval(() => this.tick(), TICK_MS);
-    void this.connect();
+    this.ends.onPath(this.choice.path, this.choice.unplayableCodecs);
+    this.player.start();
+    window.clearInterval(this.wayBack);
+    this.wayBack = window.setInterval(() => void this.lookForWayBack(), WAY_BACK_MS);
   }
 
   /** Lets go of the stream; the last picture stays. */
   stop(): void {
-    this.disconnect();
-    window.clearInterval(this.ticker);
-    this.tell({ name: "stopped" });
+    window.clearInterval(this.wayBack);
+    this.wayBack = 0;
+    this.player.stop();
+    this.ends.onPhase({ name: "stopped" });
   }
 
   close(): void {
     this.stop();
+    this.player.close();
     this.pictures.close();
-    this.video.removeEventListener("waiting", this.onWaiting);
-    this.video.removeEventListener("error", this.onVideoError);
-    this.buffer.close(false);
+    this.source.video.removeAttribute("src");
+    this.source.video.load();
+  }
+
+  get stalls(): number {
+    return this.player.stalls;
+  }
+
+  get jumps(): number {
+    return this.player.jumps;
   }
 
   get targetMs(): number {
-    return Math.round(this.arrival.targetS(performance.now()) * 1000);
+    return this.player.targetMs;
   }
 
   get bufferMs(): number {
-    const live = this.buffer.ranges.at(-1);
-    return live === undefined ? 0 : Math.round((live.endS - this.video.currentTime) * 1000);
+    return this.player.bufferMs;
   }
 
-  private tell(phase: Phase): void {
-    this.isPlaying = phase.name === "playing";
-    this.ends.onPhase(phase);
-  }
-
-  private async connect(): Promise<void> {
-    const run = ++this.run;
-    this.tell({ name: "ticket" });
-    try {
-      const url = await this.ends.socketUrl();
-      if (run === this.run) this.open(url);
-    } catch (error) {
-      if (run === this.run) this.failed(error);
-    }
-  }
-
-  private open(url: string): void {
-    this.tell({ name: "connecting" });
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
-      if (typeof event.data === "string") this.told(parseMessage(event.data));
-      else this.mediaCame(event.data);
+  private made(): PathPlayer {
+    const { video, still, socketUrl, playlistUrl, snapshotUrl } = this.source;
+    const { path } = this.choice;
+    const ends: PlayerEnds = {
+      onPhase: (phase: Phase) => this.told(phase, path),
+      onGap: (gap: Gap) => this.ends.onGap(gap),
     };
-    socket.onclose = () => this.failed(new Error("connection_closed"));
-    this.socket = socket;
-  }
-
-  private disconnect(): void {
-    this.run += 1;
-    this.startedAt = 0;
-    window.clearTimeout(this.timer);
-    if (this.socket === null) return;
-    this.socket.onmessage = null;
-    this.socket.onclose = null;
-    this.socket.close();
-    this.socket = null;
-  }
-
-  private broken(reason: string): void {
-    this.buffer.close(true);
-    this.failed(new Error(reason));
-  }
-
-  private failed(error: unknown): void {
-    this.disconnect();
-    const waitMs = backoffMs(this.failures++, Math.random());
-    this.tell({ name: "retrying", error, atMs: Date.now() + waitMs });
-    this.timer = window.setTimeout(() => void this.connect(), waitMs);
-  }
-
-  private told(message: Message | null): void {
-    switch (message?.type) {
-      case "tracks":
-        return this.tracksCame(message.mime);
-      case "gap":
-        return this.ends.onGap(message);
-      case "time":
-        return this.pictures.tied(message.ptsS, message.capturedMs);
-      case "ended":
-        this.disconnect();
-        return this.tell({ name: "ended" });
-      default:
+    switch (path) {
+      case "ws":
+        return new SocketPlayer(video, this.pictures, socketUrl, ends);
+      case "hls":
+        return new HlsPlayer(video, this.pictures, playlistUrl, ends);
+      case "snapshot":
+        return new SnapshotPlayer(still, snapshotUrl, ends, (capturedMs) => this.pictures.still(capturedMs));
     }
   }
 
-  private tracksCame(mime: string): void {
-    const codecs = unplayableCodecs(mime);
-    if (codecs.length > 0) {
-      this.disconnect();
-      return this.tell({ name: "unplayable", codecs });
-    }
-    this.arrival = new Arrival();
-    this.startedAt = 0;
-    this.firstMediaAt = 0;
-    this.buffer.prepare(mime);
-    this.tell({ name: "first_picture" });
+  private told(phase: Phase, path: Path): void {
+    if (path !== this.choice.path) return; // the last words of a player that was given up
+    this.ends.onPhase(phase);
+    if (this.choice.told(phase) !== path) this.change();
   }
 
-  private mediaCame(bytes: ArrayBuffer): void {
-    this.lastMediaAt = performance.now();
-    this.firstMediaAt ||= this.lastMediaAt;
-    this.buffer.append(bytes);
+  private change(): void {
+    this.player.close();
+    this.player = this.made();
+    this.ends.onPath(this.choice.path, this.choice.unplayableCodecs);
+    this.player.start();
   }
 
-  private appended(): void {
-    const live = this.buffer.ranges.at(-1);
-    if (live === undefined) return;
-    const now = performance.now();
-    this.arrival.arrived(now, live.endS, this.startedAt === 0 || now - this.startedAt < STARTING_MS);
-    this.tick();
+  private async lookForWayBack(): Promise<void> {
+    if (!this.choice.isWayBackOpen) return;
+    const { player } = this;
+    const isOpen = await this.source.socketUrl().then(doesSocketSpeak).catch(() => false);
+    if (!isOpen || player !== this.player || this.wayBack === 0) return;
+    this.choice.take("ws");
+    this.change();
   }
+}
 
-  private tick(): void {
-    const now = performance.now();
-    const { ranges } = this.buffer;
-    const live = ranges.at(-1);
-    if (live === undefined || this.video.seeking) return;
-    if (this.startedAt === 0) {
-      const isBurstOver = now - this.lastMediaAt > BURST_QUIET_MS || now - this.firstMediaAt > BURST_MOST_MS;
-      if (isBurstOver) this.begin(now, Math.max(live.startS, live.endS - this.arrival.targetS(now)));
-      return;
-    }
-    const move = nextMove({
-      currentS: this.video.currentTime,
-      ranges,
-      edgeS: Math.min(this.arrival.edgeS(now) ?? live.endS, live.endS + 1),
-      targetS: this.arrival.targetS(now),
-      rate: this.video.playbackRate,
-      isStarting: now - this.startedAt < STARTING_MS,
-    });
-    if (move.kind === "jump") this.jump(move.toS);
-    else if (move.rate !== this.video.playbackRate) this.video.playbackRate = move.rate;
-    if (this.video.paused) this.play();
-  }
-
-  private begin(now: number, atS: number): void {
-    this.startedAt = now;
-    this.video.currentTime = atS;
-    this.play();
-  }
-
-  private jump(toS: number): void {
-    this.jumps += 1;
-    this.video.playbackRate = 1;
-    this.video.currentTime = toS;
-  }
-
-  private play(): void {
-    this.video.play().catch((error: unknown) => {
-      // A browser that refuses sound before the first click plays without it.
-      if (error instanceof DOMException && error.name === "NotAllowedError") this.video.muted = true;
-    });
-  }
-
-  private pictureShown(): void {
-    if (this.startedAt === 0 || this.isPlaying) return;
-    this.failures = 0;
-    this.tell({ name: "playing" });
-  }
-
-  private readonly onWaiting = (): void => {
-    if (this.startedAt === 0 || this.video.seeking) return;
-    this.stalls += 1;
-    this.arrival.stalled(performance.now());
-  };
-
-  private readonly onVideoError = (): void => {
-    if (this.video.error === null || this.socket === null) return;
-    this.broken("media_refused");
-  };
+/** Whether a WebSocket to `url` opens and says something; what plays meanwhile goes on. */
+function doesSocketSpeak(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    const answered = (isOpen: boolean): void => {
+      window.clearTimeout(limit);
+      resolve(isOpen);
+      socket.close();
+    };
+    const limit = window.setTimeout(() => answered(false), PROBE_MOST_MS);
+    socket.onmessage = () => answered(true);
+    socket.onclose = () => answered(false);
+  });
 }

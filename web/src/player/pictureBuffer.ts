@@ -12,7 +12,7 @@ declare global {
   }
 }
 
-function mediaSourceClass(): typeof MediaSource | undefined {
+export function mediaSourceClass(): typeof MediaSource | undefined {
   return window.MediaSource ?? window.ManagedMediaSource;
 }
 

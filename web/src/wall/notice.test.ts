@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { noticeOf, type Situation } from "./notice";
 
 const situation = (change: Partial<Situation>): Situation => ({
-  state: "live", stateForS: 60, stateSince: "10:00", phase: { name: "playing" }, phaseForMs: 5_000, pictureForMs: 40, nowMs: 0, ...change,
+  state: "live", stateForS: 60, stateSince: "10:00", path: "ws", phase: { name: "playing" }, phaseForMs: 5_000, pictureForMs: 40, nowMs: 0, ...change,
 });
 
 test("a playing tile says nothing", () => {
@@ -24,6 +24,11 @@ test("the device's state comes before what the player does", () => {
 
 test("a live tile whose picture stands still says so", () => {
   expect(noticeOf(situation({ pictureForMs: 4_000 }))).toMatchObject({ key: "tile.stalled", values: { n: 4 }, isOld: true });
+});
+
+test("a still may stand for longer than a moving picture", () => {
+  expect(noticeOf(situation({ path: "snapshot", pictureForMs: 3_000 }))).toBeNull();
+  expect(noticeOf(situation({ path: "snapshot", pictureForMs: 5_000 }))).toMatchObject({ key: "tile.stalled" });
 });
 
 test("a codec the browser cannot play is named with its remedy", () => {

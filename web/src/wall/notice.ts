@@ -1,15 +1,18 @@
 // What a tile says over its picture, and whether the picture may still be taken for now. Plain choice; no words yet.
 
 import type { StreamState } from "../api/server";
-import type { Phase } from "../player/livePlayer";
+import type { Path } from "../player/path";
+import type { Phase } from "../player/phase";
 import type { TextKey } from "../texts/language";
 
+const STILL_PATIENCE_MS = 4_000; // stills come once a second, and a key frame may take as long again
 const PATIENCE_MS = 2_000; // shorter waits say nothing: words that flash only unsettle
 
 export interface Situation {
   readonly state: StreamState;
   readonly stateForS: number;
   readonly stateSince: string; // in the reader's words
+  readonly path: Path;
   readonly phase: Phase;
   readonly phaseForMs: number;
   readonly pictureForMs: number; // since the last new picture
@@ -36,7 +39,7 @@ export function noticeOf(at: Situation): Notice | null {
       return { key: "play.retrying", values: { n }, error: phase.error, isOld: true };
     }
     case "playing":
-      if (at.pictureForMs < PATIENCE_MS) return null;
+      if (at.pictureForMs < (at.path === "snapshot" ? STILL_PATIENCE_MS : PATIENCE_MS)) return null;
       return { key: "tile.stalled", values: { n: Math.round(at.pictureForMs / 1000) }, isOld: true };
     case "ticket":
     case "connecting":

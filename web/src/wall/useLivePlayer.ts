@@ -1,8 +1,10 @@
 // A LivePlayer in a tile: starts and stops with the stream and the tab, and tells the template how it goes.
 
 import { onBeforeUnmount, onMounted, reactive, watch, type Ref } from "vue";
-import { openTicket, type Stream } from "../api/server";
-import { LivePlayer, type Gap, type Phase } from "../player/livePlayer";
+import { openPlaylistUrl, openSocketUrl, snapshotUrl, type Stream } from "../api/server";
+import { LivePlayer } from "../player/livePlayer";
+import type { Path } from "../player/path";
+import type { Gap, Phase } from "../player/phase";
 
 const HIDDEN_MOST_MS = 10_000; // a tab looked away from for longer lets its streams go
 const GAP_SHOWN_MS = 5_000;
@@ -10,6 +12,8 @@ const REPORT_MS = 250;
 const ENDED_AGAIN_MS = 3_000; // the list still calls it live: it began anew
 
 export interface Playing {
+  path: Path;
+  unplayableCodecs: readonly string[]; // why stills are shown; empty for any other reason
   phase: Phase;
   phaseAtMs: number;
   pictureAtMs: number; // 0: no picture yet
@@ -17,11 +21,17 @@ export interface Playing {
   gap: Gap | null;
 }
 
-/** `tile` carries the numbers as data attributes, for tests and for the curious. */
-export function useLivePlayer(
-  stream: () => Stream, serverOffsetMs: () => number, video: Ref<HTMLVideoElement | null>, tile: Ref<HTMLElement | null>,
-): Playing {
-  const playing = reactive<Playing>({ phase: { name: "stopped" }, phaseAtMs: Date.now(), pictureAtMs: 0, latencyMs: null, gap: null });
+/** The elements of a tile. `tile` carries the numbers as data attributes, for tests and for the curious. */
+export interface TileElements {
+  readonly tile: Ref<HTMLElement | null>;
+  readonly video: Ref<HTMLVideoElement | null>;
+  readonly still: Ref<HTMLImageElement | null>;
+}
+
+export function useLivePlayer(stream: () => Stream, serverOffsetMs: () => number, { tile, video, still }: TileElements): Playing {
+  const playing = reactive<Playing>({
+    path: "ws", unplayableCodecs: [], phase: { name: "stopped" }, phaseAtMs: Date.now(), pictureAtMs: 0, latencyMs: null, gap: null,
+  });
   const timers = new Map<"gap" | "hidden" | "again" | "report", number>();
   let player: LivePlayer | null = null;
 
@@ -42,6 +52,11 @@ export function useLivePlayer(
     if (phase.name === "ended") later("again", ENDED_AGAIN_MS, startIfIdle);
   }
 
+  function onPath(path: Path, unplayableCodecs: readonly string[]): void {
+    playing.path = path;
+    playing.unplayableCodecs = unplayableCodecs;
+  }
+
   function onGap(gap: Gap): void {
     playing.gap = gap;
     later("gap", GAP_SHOWN_MS, () => (playing.gap = null));
@@ -60,15 +75,22 @@ export function useLivePlayer(
     playing.latencyMs = latencyMs;
     playing.pictureAtMs = pictures.count === 0 ? 0 : Date.now() - (performance.now() - pictures.lastAt);
     Object.assign(tile.value.dataset, {
-      phase: playing.phase.name, frames: pictures.count, latencyMs: latencyMs === null ? "" : Math.round(latencyMs),
+      path: playing.path, phase: playing.phase.name, frames: pictures.count, latencyMs: latencyMs === null ? "" : Math.round(latencyMs),
       bufferMs: player.bufferMs, targetMs: player.targetMs, rate: video.value?.playbackRate ?? 1,
       stalls: player.stalls, jumps: player.jumps,
     });
   }
 
   onMounted(() => {
-    if (video.value === null) return;
-    player = new LivePlayer(video.value, { socketUrl: () => openTicket(stream().stream_id), onPhase, onGap });
+    if (video.value === null || still.value === null) return;
+    const id = stream().stream_id;
+    player = new LivePlayer(
+      {
+        video: video.value, still: still.value, snapshotUrl: snapshotUrl(id),
+        socketUrl: () => openSocketUrl(id), playlistUrl: () => openPlaylistUrl(id),
+      },
+      { onPhase, onGap, onPath },
+    );
     timers.set("report", window.setInterval(report, REPORT_MS));
     document.addEventListener("visibilitychange", onVisibility);
     watch(isWanted, (wanted) => (wanted ? startIfIdle() : player?.stop()), { immediate: true });

@@ -1,0 +1,147 @@
+"""The LL-HLS door, below FastAPI: playlists, init segments, segments and parts of live streams.
+
+A low-latency viewer asks about six times a second, so this is a plain ASGI layer: path, right, bytes.
+"""
+
+import hashlib
+import re
+from urllib.parse import parse_qs
+
+import anyio
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.doors import Doors
+from api.permissions import PERMISSIONS
+from api.problems import problem
+from pipeline.errors import AccessDenied, StreamUnknown
+from pipeline.hub import Stream
+from pipeline.live.hls import TARGET_DURATION_S, Playlist
+from pipeline.live.hls_views import HlsView
+
+_PATH = re.compile(
+    r"/live/([a-z0-9_]{1,64})/"
+    r"(?:(index\.m3u8)|init(\d{1,9})\.mp4|segment(\d{1,9})\.m4s|part(\d{1,9})\.(\d{1,4})\.m4s)"
+)
+_FIRST_WAIT_S = 2.0 * TARGET_DURATION_S  # a playlist that just began has no whole segment yet
+_BLOCK_S = 3.0 * TARGET_DURATION_S  # 6.2.5.2: a blocked request ends after three target durations at the latest
+_PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
+
+
+class LiveFiles:
+    """Answers what `_PATH` matches and passes everything else on."""
+
+    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+        self._app = app
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if found is None or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            kind, body = await self._answer(scope, found)
+        except AccessDenied as error:
+            await problem(401, str(error))(scope, receive, send)
+        except StreamUnknown as error:
+            await problem(404, str(error))(scope, receive, send)
+        except _BadQuery as error:
+            await problem(400, str(error))(scope, receive, send)
+        except TimeoutError:
+            await problem(503, "nothing new came in time", "ask for the playlist again")(scope, receive, send)
+        else:
+            headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
+
+    async def _answer(self, scope: Scope, found: re.Match[str]) -> tuple[bytes, bytes]:
+        """(content type, body).
+
+        Raises: AccessDenied, StreamUnknown, _BadQuery, TimeoutError.
+        """
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        view = self._view(scope, found[1], query)
+        playlist = view.playlist
+        if found[2]:
+            return _PLAYLIST_TYPE, (await _playlist(playlist, query, view.secret)).encode()
+        if found[3]:
+            return b"video/mp4", playlist.init(int(found[3]))
+        if found[4]:
+            return b"video/mp4", playlist.segment(int(found[4]))
+        with anyio.fail_after(_BLOCK_S):
+            while (data := playlist.part(int(found[5]), int(found[6]))) is None:
+                if playlist.is_ended:
+                    raise StreamUnknown("the stream ended before this part")
+                await playlist.wait()
+        return b"video/mp4", data
+
+    def _view(self, scope: Scope, stream_id: str, query: dict[str, list[str]]) -> HlsView:
+        """The view this request belongs to; a first one with a right begins it.
+
+        Raises: AccessDenied: no right. StreamUnknown: no such stream is live.
+        """
+        views = self._doors.runtime.hls
+        secret = query.get("session", [""])[0]
+        if secret:
+            view = views.by_secret(secret, stream_id)
+            if view is None:
+                raise AccessDenied("this view is over; ask for a new ticket")
+            return view
+        ticket, bearer = query.get("ticket", [""])[0], _bearer(scope)
+        right = hashlib.sha256(f"{stream_id} {ticket or bearer}".encode()).hexdigest()
+        view = views.by_right(right, stream_id) if ticket or bearer else None
+        if view is not None:
+            return view
+        principal_id = self._principal_id(stream_id, ticket, bearer)
+        stream = self._living(stream_id)
+        if views.is_full:
+            raise StreamUnknown("as many viewers as live.max_viewers allows")
+        return views.begin(stream, principal_id, right)
+
+    def _principal_id(self, stream_id: str, ticket: str, bearer: str) -> str:
+        access = self._doors.access
+        if bearer:
+            principal = access.who(bearer, kind="token")
+        else:
+            principal = access.named(self._doors.tickets.redeem(ticket, stream_id))
+        if principal is None or principal.role not in PERMISSIONS["streams.watch"]:
+            raise AccessDenied("this token or ticket may not watch")
+        return principal.principal_id
+
+    def _living(self, stream_id: str) -> Stream:
+        stream = self._doors.runtime.stream(stream_id)
+        if stream is None or stream.ended_monotonic_s is not None:
+            raise StreamUnknown("no such stream is live")
+        return stream
+
+
+class _BadQuery(Exception):
+    """Raised when a delivery directive breaks 6.2.5."""
+
+
+async def _playlist(playlist: Playlist, query: dict[str, list[str]], secret: str) -> str:
+    number, index = _directive(query, "_HLS_msn"), _directive(query, "_HLS_part")
+    if index is not None and number is None:
+        raise _BadQuery("_HLS_part needs _HLS_msn")
+    if number is not None and playlist.is_too_far(number):
+        raise _BadQuery("_HLS_msn is more than two segments ahead")
+    with anyio.fail_after(_FIRST_WAIT_S if number is None else _BLOCK_S):
+        while not playlist.is_ended and not (playlist.has_segment if number is None else playlist.has(number, index)):
+            await playlist.wait()
+    return playlist.text(f"?session={secret}", skip=query.get("_HLS_skip") in (["YES"], ["v2"]))
+
+
+def _directive(query: dict[str, list[str]], name: str) -> int | None:
+    value = query.get(name)
+    if value is None:
+        return None
+    if len(value) != 1 or not value[0].isascii() or not value[0].isdigit() or len(value[0]) > 9:
+        raise _BadQuery(f"{name} must be one whole number")
+    return int(value[0])
+
+
+def _bearer(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return str(value[7:].decode("latin-1")).strip()
+    return ""

@@ -1,0 +1,111 @@
+"""One fragment an access unit, and its reader.
+
+The fragment has one fixed layout of 112 bytes before its sample, so it is packed and checked with a single struct:
+moof(mfhd, traf(tfhd, tfdt v1, trun v1 with one sample)) mdat.
+
+Live fragments carry the stream's own time. A segment file must open at 0 and show its true length in any player, so
+the recorder writes `rebased_head(fragment, base)` and then the sample bytes as they are: 8 bytes of a fragment differ
+between the wire and the disk, the sample never. (An edit list would keep all bytes, but FFmpeg-based players then show
+the stream's whole age as the file's length.)
+Source: ISO/IEC 14496-12, 8.8; 23000-19 (CMAF).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEAD_BYTES = 112
+_MOOF_BYTES = 104
+_KEY_FLAGS = 0x02000000  # sample_depends_on = 2: depends on no other
+_DELTA_FLAGS = 0x01010000  # sample_depends_on = 1, sample_is_non_sync_sample
+_TRUN_FLAGS = 0x01000F01  # version 1; data offset, duration, size, flags, composition offset
+_BASE_IS_MOOF = 0x00020000
+_HEAD = struct.Struct(">I4sI4sIII4sI4sIII4sIQI4sIIiIIIiI4s")
+_U64 = struct.Struct(">Q")
+_TFDT_AT = 60  # byte of the decode time within the head
+
+
+def fragment(
+    sequence: int, track_id: int, dts: int, composition: int, duration: int, is_key: bool, data: bytes
+) -> bytes:
+    """moof + mdat for one sample.
+
+    dts, composition (= pts - dts, may be negative), duration: ticks of the track; dts 0..2^64-1.
+    """
+    size = len(data)
+    return (
+        _HEAD.pack(
+            _MOOF_BYTES, b"moof",
+            16, b"mfhd", 0, sequence & 0xFFFFFFFF,
+            80, b"traf",
+            16, b"tfhd", _BASE_IS_MOOF, track_id,
+            20, b"tfdt", 0x01000000, dts,
+            36, b"trun", _TRUN_FLAGS, 1, HEAD_BYTES,
+            duration, size, _KEY_FLAGS if is_key else _DELTA_FLAGS, composition,
+            8 + size, b"mdat",
+        )
+        + data
+    )  # fmt: skip
+
+
+def rebased_head(data: bytes, base: int) -> bytes:
+    """The first HEAD_BYTES of the fragment `data` with its decode time moved back by `base` ticks, at least to 0."""
+    dts: int = _U64.unpack_from(data, _TFDT_AT)[0]
+    return data[:_TFDT_AT] + _U64.pack(max(0, dts - base)) + data[_TFDT_AT + 8 : HEAD_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentInfo:
+    """A fragment as found in a file: where it lies and what its head says. Ticks of its track."""
+
+    offset: int
+    size_bytes: int
+    sequence: int
+    track_id: int
+    dts: int
+    pts: int
+    duration: int
+    sample_size: int
+    is_key: bool
+
+
+def walk(data: bytes | memoryview, offset: int = 0) -> Iterator[FragmentInfo]:
+    """The whole, well-formed fragments from `offset` on; stops without an error at the first thing that is not one."""
+    end = len(data)
+    while offset + HEAD_BYTES <= end:
+        info = read_head(data, offset)
+        if info is None or offset + info.size_bytes > end:
+            return
+        yield info
+        offset += info.size_bytes
+
+
+def read_head(data: bytes | memoryview, offset: int) -> FragmentInfo | None:
+    """The fragment whose head of HEAD_BYTES lies at `offset`, or None if these bytes are not one of ours."""
+    (
+        moof_size, moof,
+        mfhd_size, mfhd, mfhd_flags, sequence,
+        traf_size, traf,
+        tfhd_size, tfhd, tfhd_flags, track_id,
+        tfdt_size, tfdt, tfdt_flags, dts,
+        trun_size, trun, trun_flags, count, data_offset,
+        duration, size, flags, composition,
+        mdat_size, mdat,
+    ) = _HEAD.unpack_from(data, offset)  # fmt: skip
+    if (moof_size, moof, mfhd_size, mfhd, mfhd_flags, traf_size, traf) != (
+        _MOOF_BYTES, b"moof", 16, b"mfhd", 0, 80, b"traf",
+    ):  # fmt: skip
+        return None
+    if (tfhd_size, tfhd, tfhd_flags, tfdt_size, tfdt, tfdt_flags) != (
+        16, b"tfhd", _BASE_IS_MOOF, 20, b"tfdt", 0x01000000,
+    ):  # fmt: skip
+        return None
+    if (trun_size, trun, trun_flags, count, data_offset, mdat_size, mdat) != (
+        36, b"trun", _TRUN_FLAGS, 1, HEAD_BYTES, 8 + size, b"mdat",
+    ):  # fmt: skip
+        return None
+    if flags not in (_KEY_FLAGS, _DELTA_FLAGS):
+        return None
+    return FragmentInfo(
+        offset, HEAD_BYTES + size, sequence, track_id, dts, dts + composition, duration, size, flags == _KEY_FLAGS
+    )

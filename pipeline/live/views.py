@@ -1,0 +1,97 @@
+"""Who watches live over WebSocket: feeds are made on demand, views are told, slow viewers are cut off."""
+
+from pipeline.clock import Clock
+from pipeline.events import EventSink, ViewEnded, ViewStarted
+from pipeline.hub import Stream
+from pipeline.live.feed import Feed
+from pipeline.live.key_frames import KeyFrames
+from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Wire
+from pipeline.settings import LiveSettings
+
+
+class Live:
+    """All feeds. A stream that nobody watches has none and costs nothing."""
+
+    def __init__(self, settings: LiveSettings, clock: Clock, emit: EventSink) -> None:
+        self.feeds: dict[tuple[str, bool], Feed] = {}
+        """By stream and whether it carries key frames only."""
+        self.views = 0
+        self.cut_off = 0
+        self._settings = settings
+        self._clock = clock
+        self._emit = emit
+
+    def now_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    @property
+    def viewers(self) -> int:
+        return sum(len(feed.viewers) for feed in self.feeds.values())
+
+    @property
+    def is_full(self) -> bool:
+        return self.viewers >= self._settings.max_viewers
+
+    def gaps_of(self, stream: Stream) -> int:
+        """Jumps so far of the viewers that watch `stream` now."""
+        return sum(viewer.gaps for feed in self.feeds.values() if feed.stream is stream for viewer in feed.viewers)
+
+    def watch(self, stream: Stream, wire: Wire, by: str, *, only_keys: bool = False) -> Viewer:
+        """A view of `stream` for `wire` on behalf of `by`; it starts with the viewer's begin()."""
+        feed = self.feeds.get((stream.stream_id, only_keys))
+        if feed is None:
+            feed = Feed(stream, self._clock, KeyFrames() if only_keys else None)
+            self.feeds[stream.stream_id, only_keys] = feed
+            stream.attach(feed)
+        return Viewer(self, feed, wire, by, self._settings, self.now_s())
+
+    def join(self, viewer: Viewer) -> None:
+        """See `Viewer.begin`."""
+        stream = viewer.feed.stream
+        viewer.feed.add(viewer)
+        self.views += 1
+        self._emit(
+            ViewStarted(at=self._clock.utc_s(), stream_id=stream.stream_id, view_id=viewer.view_id, by=viewer.by)
+        )
+
+    def leave(self, viewer: Viewer, reason: str) -> None:
+        """`viewer` watches no more. Idempotent."""
+        feed = viewer.feed
+        if not feed.remove(viewer):
+            return
+        feed.stream.counts.viewer_gaps += viewer.gaps
+        self._emit(
+            ViewEnded(
+                at=self._clock.utc_s(),
+                stream_id=feed.stream.stream_id,
+                view_id=viewer.view_id,
+                by=viewer.by,
+                watched_s=round(self.now_s() - viewer.started_s, 3),
+                reason=reason,
+            )
+        )
+        if not feed.viewers:
+            feed.stream.detach(feed)
+            self.feeds.pop((feed.stream.stream_id, feed.selection is not None), None)
+
+    def sweep(self) -> None:
+        """Cut off viewers that take nothing. Called a few times a second."""
+        now_s = self.now_s()
+        for feed in list(self.feeds.values()):
+            for viewer in feed.viewers:
+                if viewer.paused_s is not None and now_s - viewer.paused_s > self._settings.cut_off_s:
+                    self.cut_off += 1
+                    viewer.cut(CLOSE_TOO_SLOW, "took nothing for too long")
+
+    def cut_all_of(self, by: str) -> None:
+        """Close every view of `by`: their right to watch is gone."""
+        for feed in list(self.feeds.values()):
+            for viewer in feed.viewers:
+                if viewer.by == by:
+                    viewer.cut(CLOSE_REVOKED, "the right to watch was withdrawn")
+
+    def close(self) -> None:
+        """Close every viewer: the program stops."""
+        for feed in list(self.feeds.values()):
+            for viewer in list(feed.viewers):
+                viewer.cut(CLOSE_GOING_AWAY, "the server stops")

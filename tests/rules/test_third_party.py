@@ -1,0 +1,38 @@
+"""THIRD_PARTY.md names every locked package with its version and its licence, and none that is gone."""
+
+import re
+
+import pytest
+
+from scripts import third_party
+
+PAGE = third_party.PAGE.read_text(encoding="utf-8")
+ROWS = {
+    (match[1], match[2]): match[3] for match in re.finditer(r"^\| (\S+) \| (\S+) \| ([^|]+) \|", PAGE, re.MULTILINE)
+}
+PYTHON = set(third_party.locked().items())
+WEB = {(package.name, package.version) for package, _ in third_party.web_packages()}
+
+
+def test_every_locked_package_is_named_and_none_that_is_gone() -> None:
+    named = {key for key in ROWS if key != ("package", "version")}
+    assert named == PYTHON | WEB, "run python scripts/third_party.py --write"
+
+
+@pytest.mark.parametrize("licence", ["unknown", "not installed on this system", ""])
+def test_every_licence_is_known(licence: str) -> None:
+    assert [key for key, said in ROWS.items() if said.strip() == licence] == []
+
+
+def test_what_the_program_needs_stands_first_and_development_only_after_it() -> None:
+    needed, _, development = PAGE.partition("## Python packages for development only")
+    for name in ("anyio", "av", "cryptography", "fastapi", "numpy", "uvicorn", "websockets", "vue"):
+        assert f"| {name} |" in needed
+        assert f"| {name} |" not in development
+
+
+def test_the_page_says_that_pyav_carries_gpl_libraries() -> None:
+    held = set(third_party.wheel_libraries())
+    if not held:
+        pytest.skip("this PyAV was built without bundled libraries")
+    assert {library for library in held if f"| {library} |" not in PAGE} == set()
