@@ -1,4 +1,8 @@
-"""A running `onrecord demo` and Debian's Chromium for the browser tests; skips aloud where one is missing."""
+"""A running `onrecord demo` and Debian's Chromium for the browser tests; skips aloud where one is missing.
+
+Both end with this package: the demo costs half a core, and Playwright keeps an event loop running in the main thread, in
+which no other test could start its own.
+"""
 
 import os
 import queue
@@ -46,7 +50,7 @@ class Demo:
         return made.stdout.strip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if not (ROOT / "web" / "dist" / "index.html").exists():
         pytest.skip("web/dist is not built: run `npm ci && npm run build` in web/")
@@ -66,7 +70,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:

@@ -43,6 +43,7 @@ export class SocketPlayer implements PathPlayer {
 
   start(): void {
     this.stop();
+    this.buffer.close(true); // a fresh source: after a hidden tab tiles were seen to wait for ever on the old one
     this.ticker = window.setInterval(() => this.tick(), TICK_MS);
     void this.connect();
   }
