@@ -1,7 +1,7 @@
 """A running `onrecord demo` and Debian's Chromium for the browser tests; skips aloud where one is missing.
 
-Both end with this package: the demo costs half a core, and Playwright keeps an event loop running in the main thread, in
-which no other test could start its own.
+Both end with this package: the demo costs half a core, and Playwright keeps an event loop running in the main thread,
+in which no other test could start its own.
 """
 
 import os
