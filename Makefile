@@ -1,10 +1,10 @@
-# make setup | run | test | check | bench
+# make setup | run | test | check | fuzz | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup run test check lint system web bench lock clean
+.PHONY: setup run test check lint system web fuzz bench soak lock clean
 
 setup: $(VENV)/.installed web/dist/index.html
 
@@ -38,8 +38,17 @@ lint: setup
 	$(BIN)/lint-imports
 	cd web && npm run --silent check
 
+fuzz: setup
+	$(BIN)/python -m tests.fuzz
+
 bench: setup
 	for name in ingest fanout latency recovery; do $(BIN)/onrecord bench $$name --json || exit 1; done
+
+SECONDS ?= 1200
+STREAMS ?= 50
+
+soak: setup
+	$(BIN)/python -m api.bench.soak --seconds $(SECONDS) --streams $(STREAMS)
 
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

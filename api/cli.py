@@ -1,5 +1,6 @@
 """The command line `onrecord`. Errors go to stderr with their remedy; exit 0 done, 1 failed, 2 wrong usage."""
 
+import dataclasses
 import json
 import sys
 from enum import StrEnum
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pipeline.errors import OnRecordError
+from pipeline.sources import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from cases.access import Access
+    from pipeline.media import Device
     from pipeline.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -39,6 +42,28 @@ class Bench(StrEnum):
     FANOUT = "fanout"
     LATENCY = "latency"
     RECOVERY = "recovery"
+
+
+class By(StrEnum):
+    """How the viewers of `bench fanout` and `load` watch."""
+
+    WS = "ws"
+    HLS = "hls"
+
+
+class Codec(StrEnum):
+    """What simulated devices encode."""
+
+    H264 = "h264"
+    H265 = "h265"
+
+
+class Source(StrEnum):
+    """How the devices of `bench ingest` publish."""
+
+    RTMP = "rtmp"
+    TS = "ts"
+    FLV = "flv"
 
 
 def main() -> None:
@@ -100,12 +125,171 @@ def verify(
 
 
 @app.command()
-def bench(name: Bench, as_json: AsJson = False) -> None:
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="MP4, MPEG-TS or FLV files of one camera.", exists=True)],
+    device: Annotated[str, typer.Option(help="The camera's id or name.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record files as if the camera had sent them, as fast as the disk takes them, with a server running or not."""
+    import anyio
+
+    from api.intake import ingest as run
+
+    settings = _settings(config)
+    access = _access(settings)
+    found = [each.device for each in access.devices() if not each.revoked_at and device in _names(each.device)]
+    if len(found) != 1:
+        why = "more than one active device is called" if found else "no active device"
+        typer.echo(f"onrecord: {why} {device!r}; 'onrecord device list' shows all", err=True)
+        raise typer.Exit(1)
+    is_shown = sys.stderr.isatty()
+
+    def progress(file: Path, seconds: float) -> None:
+        if is_shown:
+            typer.echo(f"\r{file.name}  {seconds:,.0f} s of media", nl=False, err=True)
+
+    taken = anyio.run(run, settings, access, found[0], files, progress)
+    if is_shown:
+        typer.echo("", err=True)
+    if as_json:
+        typer.echo(json.dumps({"items": [dataclasses.asdict(each) for each in taken]}, ensure_ascii=False))
+    for each in taken:
+        if each.error:
+            typer.echo(f"onrecord: {each.file}: {each.error}; {each.seconds} s of it were kept", err=True)
+        if not as_json:
+            typer.echo(f"{each.recording_id or '-'}  {each.seconds:.3f} s  {each.segments} segments  {each.file}")
+    if any(each.error for each in taken):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    name: Bench,
+    by: Annotated[By, typer.Option(help="Of fanout: how the viewers watch.")] = By.WS,
+    source: Annotated[Source, typer.Option(help="Of ingest: how the devices publish.")] = Source.RTMP,
+    as_json: AsJson = False,
+) -> None:
     """Measure this machine with this build; see docs/benchmarks.md for the method."""
     from api.bench import run
 
-    report = run(name.value)
+    report = run(name.value, by=by.value, source=source.value)
     typer.echo(json.dumps(report, ensure_ascii=False, indent=None if as_json else 2))
+
+
+@app.command()
+def doctor(
+    config: ConfigFile = None,
+    streams: Annotated[int, typer.Option(min=1, help="How many streams this machine shall carry at once.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Look at this machine, the settings and the data folder; exit 1 where something keeps the server from its work."""
+    from api.doctor import examine, worst
+    from api.doctor.finding import Verdict
+
+    findings = []
+    for finding in examine(config, streams):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(finding.line())
+    verdict = worst(findings)
+    if as_json:
+        tree = {"verdict": verdict, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        typer.echo(json.dumps(tree, ensure_ascii=False))
+    raise typer.Exit(int(verdict is Verdict.ERROR))
+
+
+@app.command()
+def health(config: ConfigFile = None) -> None:
+    """Ask the server of these settings on this machine whether it is ready: exit 0 yes, 1 no. For service managers."""
+    from api.health import ask
+
+    is_ready, said = ask(_settings(config))
+    typer.echo(said, err=not is_ready)
+    raise typer.Exit(int(not is_ready))
+
+
+@app.command()
+def simulate(
+    urls: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[URL…]", help="rtmp://HOST/APP/KEY; {n} is the device's number. Other users can see keys here."
+        ),
+    ] = None,
+    server: Annotated[str, typer.Option(help="HOST:PORT of RTMP, with --keys or --data, instead of URLs.")] = "",
+    keys: Annotated[Optional[Path], typer.Option(help="File with a stream key a line.")] = None,
+    data: Annotated[
+        Optional[Path],
+        typer.Option(help="Data folder of a server here: devices are made in it, and revoked at the end."),
+    ] = None,
+    devices: Annotated[int, typer.Option(min=0, help="How many; 0: one for each URL or key.")] = 0,
+    bitrate: Annotated[
+        int, typer.Option(min=100_000, max=50_000_000, help="Bits a second, sound included.")
+    ] = 2_000_000,
+    gop: Annotated[int, typer.Option(min=1, max=1000, help="Pictures from one key frame to the next.")] = 50,
+    codec: Annotated[Codec, typer.Option(help="Of the pictures; sound is AAC.")] = Codec.H264,
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Pictures a second.")] = 25,
+    loss: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the pictures left out, never key frames.")
+    ] = 0.0,
+    jitter_ms: Annotated[
+        float,
+        typer.Option(min=0, max=10_000, help="About once a second all is held up to this long, then comes at once."),
+    ] = 0.0,
+    drop_outs: Annotated[
+        float,
+        typer.Option(min=0, max=3600, help="Connections cut without a goodbye, per hour and device; back in 1 to 8 s."),
+    ] = 0.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="The same faults for the same number.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Publish as many devices would, to any RTMP server, and say what was sent and what sending cost.
+
+    One 640x360 clip is encoded at the start and sent by every device over and over; nothing is encoded while it
+    runs. Every access unit whose moment came is counted once: due = sent + skipped (--loss) + away (no connection) +
+    uncertain (the connection broke in the middle of it). Sent means handed to this machine's network, not seen by the
+    server. A picture left out harms those after it until the next key frame.
+    """
+    from api import sizing
+    from pipeline.simulate.clip import ClipPlan
+    from pipeline.simulate.site import Faults, SitePlan
+
+    clip, faults = ClipPlan(bitrate, gop, fps, codec.value), Faults(loss, jitter_ms, drop_outs)
+    is_shown = not as_json and sys.stderr.isatty()
+    if data is not None:
+        if not server or keys is not None or urls:
+            raise typer.BadParameter("goes with --server HOST:PORT and nothing else", param_hint="--data")
+        plan = SitePlan([], seconds, clip, faults, seed)
+        tree = sizing.simulate_with_own_devices(plan, data, server, devices or 1, is_shown=is_shown)
+    else:
+        plan = SitePlan(sizing.addresses(urls or [], server, keys, devices), seconds, clip, faults, seed)
+        tree = sizing.simulate(plan, is_shown=is_shown)
+    typer.echo(json.dumps(tree, ensure_ascii=False) if as_json else "\n".join(sizing.show(tree)))
+    raise typer.Exit(int(not tree["sent_bytes"]))
+
+
+@app.command()
+def load(
+    viewers: Annotated[int, typer.Option(min=1, max=20_000, help="How many.")],
+    server: Annotated[str, typer.Option(help="Web address, http://HOST:8000.")],
+    token: Annotated[str, typer.Option(envvar="ONRECORD_TOKEN", help="Of someone who may watch.")],
+    by: Annotated[By, typer.Option(help="How they watch.")] = By.WS,
+    stream: Annotated[str, typer.Option(help="One stream's id; else all that are live, in turn.")] = "",
+    seconds: Annotated[float, typer.Option(min=1, help="How long, once all are connected.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Watch as many people would, over real connections, and say what came and what watching cost.
+
+    250 viewers a process, which decode nothing. Latency by ws: from the picture's arrival at the server to its receipt
+    here, which needs the same time on both machines. By hls: the wait for a part, not the delay behind the device.
+    Where own_cost nears a core a process, the figures are this tool's limit and not the server's.
+    """
+    from api import sizing
+
+    tree = sizing.load(server, token, viewers, by.value, stream, seconds)
+    typer.echo(json.dumps(tree, ensure_ascii=False) if as_json else "\n".join(sizing.show(tree)))
 
 
 @config_app.command("validate")
@@ -129,11 +313,19 @@ def device_add(
     name: Annotated[str, typer.Argument(help="What people call this camera.")],
     officer: Annotated[str, typer.Option(help="Who wears it.")] = "",
     unit: Annotated[str, typer.Option(help="Their unit.")] = "",
+    pull: Annotated[str, typer.Option(help="RTSP URL to pull it from, in place of a stream key.")] = "",
+    transport: Annotated[Transport, typer.Option(help="How RTP of a pulled camera comes.")] = Transport.TCP,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a camera and print its stream key, this once."""
+    """Add a camera and print its stream key, this once; with --pull, where it is pulled from."""
     settings = _settings(config)
+    if pull:
+        source = _access(settings).add_source(name, pull, transport, officer, unit)
+        row = {"device_id": source.device.device_id, "name": name, "source": str(source.url)}
+        text = f"device {row['device_id']}  {name}\npulled from: {row['source']}"
+        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else text)
+        return
     device, key = _access(settings).add_device(name, officer, unit)
     if as_json:
         typer.echo(json.dumps({"device_id": device.device_id, "name": name, "stream_key": key}, ensure_ascii=False))
@@ -156,6 +348,7 @@ def device_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
             "unit": record.device.unit,
             "created_at": rfc3339(record.created_at),
             "revoked_at": None if record.revoked_at is None else rfc3339(record.revoked_at),
+            "source": record.source or None,
         }
         for record in _access(_settings(config)).devices()
     ]
@@ -163,7 +356,8 @@ def device_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"items": rows, "next_cursor": None}, ensure_ascii=False))
         return
     for row in rows:
-        typer.echo(f"{row['device_id']}  {'revoked' if row['revoked_at'] else 'active ':7}  {row['name']}")
+        source = f"  ({row['source']})" if row["source"] else ""
+        typer.echo(f"{row['device_id']}  {'revoked' if row['revoked_at'] else 'active ':7}  {row['name']}{source}")
 
 
 @device_app.command("revoke")
@@ -191,6 +385,10 @@ def token_create(
     if role not in ROLES:
         raise typer.BadParameter(f"no role {role!r}; one of {', '.join(ROLES)}", param_hint="--role")
     typer.echo(_access(_settings(config)).create_token(role, name, days * 86400))
+
+
+def _names(device: "Device") -> tuple[str, str]:
+    return device.device_id, device.name
 
 
 def _settings(path: Path | None) -> "Settings":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from api.http_door import Crowd
 from api.tickets import Tickets
 from cases.access import Access
 from pipeline.app import Runtime
@@ -14,3 +15,4 @@ class Doors:
     runtime: Runtime
     access: Access
     tickets: Tickets
+    crowd: Crowd

@@ -5,9 +5,13 @@ A low-latency viewer asks about six times a second, so this is a plain ASGI laye
 
 import hashlib
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
 from urllib.parse import parse_qs
 
 import anyio
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.doors import Doors
@@ -15,8 +19,11 @@ from api.permissions import PERMISSIONS
 from api.problems import problem
 from pipeline.errors import AccessDenied, StreamUnknown
 from pipeline.hub import Stream
-from pipeline.live.hls import TARGET_DURATION_S, Playlist
-from pipeline.live.hls_views import HlsView
+from pipeline.live.hls import TARGET_DURATION_S
+from pipeline.live.hls_views import MOST_WAITING, HlsView
+
+Headers: TypeAlias = Callable[[Scope], list[tuple[bytes, bytes]]]
+"""Header lines for the answer to a request."""
 
 _PATH = re.compile(
     r"/live/([a-z0-9_]{1,64})/"
@@ -28,51 +35,49 @@ _PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 
 
 class LiveFiles:
-    """Answers what `_PATH` matches and passes everything else on."""
+    """Answers what `_PATH` matches and passes everything else on.
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    headers: stand on every answer of ours; it lies outside whatever adds them to those of `app`.
+    """
+
+    def __init__(self, app: ASGIApp, doors: Doors, headers: Headers) -> None:
         self._app = app
         self._doors = doors
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
         if found is None or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
+        status = 200
         try:
             kind, body = await self._answer(scope, found)
-        except AccessDenied as error:
-            await problem(401, str(error))(scope, receive, send)
-        except StreamUnknown as error:
-            await problem(404, str(error))(scope, receive, send)
-        except _BadQuery as error:
-            await problem(400, str(error))(scope, receive, send)
-        except TimeoutError:
-            await problem(503, "nothing new came in time", "ask for the playlist again")(scope, receive, send)
-        else:
-            headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
+            headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+        except (AccessDenied, StreamUnknown, _BadQuery, _TooManyWaiting, TimeoutError) as error:
+            said = _refusal(error)
+            status, headers, body = said.status_code, said.raw_headers, bytes(said.body)
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers(scope)]})
+        await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
 
     async def _answer(self, scope: Scope, found: re.Match[str]) -> tuple[bytes, bytes]:
         """(content type, body).
 
-        Raises: AccessDenied, StreamUnknown, _BadQuery, TimeoutError.
+        Raises: AccessDenied, StreamUnknown, _BadQuery, _TooManyWaiting, TimeoutError.
         """
         query = parse_qs(scope["query_string"].decode("latin-1"))
         view = self._view(scope, found[1], query)
         playlist = view.playlist
         if found[2]:
-            return _PLAYLIST_TYPE, (await _playlist(playlist, query, view.secret)).encode()
+            return _PLAYLIST_TYPE, await _playlist(view, query)
         if found[3]:
             return b"video/mp4", playlist.init(int(found[3]))
         if found[4]:
             return b"video/mp4", playlist.segment(int(found[4]))
-        with anyio.fail_after(_BLOCK_S):
-            while (data := playlist.part(int(found[5]), int(found[6]))) is None:
-                if playlist.is_ended:
-                    raise StreamUnknown("the stream ended before this part")
-                await playlist.wait()
+        number, index = int(found[5]), int(found[6])
+        data = playlist.part(number, index)
+        if data is None:
+            data = await _awaited(view, number, index)
         return b"video/mp4", data
 
     def _view(self, scope: Scope, stream_id: str, query: dict[str, list[str]]) -> HlsView:
@@ -119,16 +124,70 @@ class _BadQuery(Exception):
     """Raised when a delivery directive breaks 6.2.5."""
 
 
-async def _playlist(playlist: Playlist, query: dict[str, list[str]], secret: str) -> str:
+class _TooManyWaiting(Exception):
+    """Raised when as many requests of one viewer wait as may."""
+
+
+@contextmanager
+def _waiting(view: HlsView) -> Iterator[None]:
+    """One of the viewer's requests is held open in here.
+
+    Raises: _TooManyWaiting.
+    """
+    if view.waiting >= MOST_WAITING:
+        raise _TooManyWaiting(f"{MOST_WAITING} requests of this viewer wait already")
+    view.waiting += 1
+    try:
+        yield
+    finally:
+        view.waiting -= 1
+
+
+def _refusal(error: AccessDenied | StreamUnknown | _BadQuery | _TooManyWaiting | TimeoutError) -> Response:
+    match error:
+        case AccessDenied():
+            return problem(401, str(error))
+        case StreamUnknown():
+            return problem(404, str(error))
+        case _BadQuery():
+            return problem(400, str(error))
+        case _TooManyWaiting():
+            return problem(429, str(error), "wait for their answers; players that share a token need a ticket each")
+        case _:
+            return problem(503, "nothing new came in time", "ask for the playlist again")
+
+
+async def _awaited(view: HlsView, number: int, index: int) -> bytes:
+    """A hinted part, once it is whole.
+
+    Raises: StreamUnknown: the stream ended before it. _TooManyWaiting, TimeoutError.
+    """
+    playlist = view.playlist
+    with _waiting(view), anyio.fail_after(_BLOCK_S):
+        while (data := playlist.part(number, index)) is None:
+            if playlist.is_ended:
+                raise StreamUnknown("the stream ended before this part")
+            await playlist.wait()
+    return data
+
+
+async def _playlist(view: HlsView, query: dict[str, list[str]]) -> bytes:
+    """Raises: _BadQuery, _TooManyWaiting, TimeoutError."""
+    playlist = view.playlist
     number, index = _directive(query, "_HLS_msn"), _directive(query, "_HLS_part")
     if index is not None and number is None:
         raise _BadQuery("_HLS_part needs _HLS_msn")
-    if number is not None and playlist.is_too_far(number):
-        raise _BadQuery("_HLS_msn is more than two segments ahead")
-    with anyio.fail_after(_FIRST_WAIT_S if number is None else _BLOCK_S):
-        while not playlist.is_ended and not (playlist.has_segment if number is None else playlist.has(number, index)):
-            await playlist.wait()
-    return playlist.text(f"?session={secret}", skip=query.get("_HLS_skip") in (["YES"], ["v2"]))
+    if number is not None and playlist.is_too_far(number, index):
+        raise _BadQuery("_HLS_msn or _HLS_part is too far ahead")
+
+    def is_there() -> bool:
+        return playlist.is_ended or (playlist.has_segment if number is None else playlist.has(number, index))
+
+    if not is_there():
+        with _waiting(view), anyio.fail_after(_FIRST_WAIT_S if number is None else _BLOCK_S):
+            while not is_there():
+                await playlist.wait()
+    return playlist.text(b"?session=" + view.secret.encode(), skip=query.get("_HLS_skip") in (["YES"], ["v2"]))
 
 
 def _directive(query: dict[str, list[str]], name: str) -> int | None:

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.http_door import Crowd
 from pipeline.app import Runtime
 
 
@@ -19,6 +20,7 @@ class RuntimeCollector(Collector):
         yield from self._streams()
         yield from self._recorder()
         yield from self._doors()
+        yield from self._relays()
 
     def _streams(self) -> Iterator[Metric]:
         labels = ["stream_id"]
@@ -64,10 +66,33 @@ class RuntimeCollector(Collector):
         yield CounterMetricFamily("onrecord_record_sync_seconds", "Time in fdatasync", value=stats.sync_s_total)
         yield GaugeMetricFamily("onrecord_record_sync_seconds_max", "Slowest fdatasync round", value=stats.sync_s_max)
 
+    def _relays(self) -> Iterator[Metric]:
+        relays = self._runtime.relays
+        streams = GaugeMetricFamily("onrecord_relay_streams", "Streams a rule is for, now", labels=["relay"])
+        connected = GaugeMetricFamily("onrecord_relay_connected", "Streams being relayed now", labels=["relay"])
+        waiting = GaugeMetricFamily("onrecord_relay_waiting_bytes", "Not yet taken by the target", labels=["relay"])
+        failures = CounterMetricFamily("onrecord_relay_failures", "Connections failed or broken", labels=["relay"])
+        packets = CounterMetricFamily("onrecord_relay_packets", "Access units handed over", labels=["relay"])
+        size = CounterMetricFamily("onrecord_relay_bytes", "Media bytes handed over", labels=["relay"])
+        gaps = CounterMetricFamily("onrecord_relay_gaps", "Jumps of a slow or lost target", labels=["relay"])
+        lost = CounterMetricFamily("onrecord_relay_lost_packets", "Access units a target lost", labels=["relay"])
+        for name, counts in relays.counts.items():
+            streams.add_metric([name], counts.streams)
+            connected.add_metric([name], counts.connected)
+            waiting.add_metric([name], relays.held_bytes(name))
+            failures.add_metric([name], counts.failures)
+            packets.add_metric([name], counts.packets)
+            size.add_metric([name], counts.media_bytes)
+            gaps.add_metric([name], counts.gaps)
+            lost.add_metric([name], counts.lost_packets)
+        yield from (streams, connected, waiting, failures, packets, size, gaps, lost)
+
     def _doors(self) -> Iterator[Metric]:
         runtime = self._runtime
         yield GaugeMetricFamily("onrecord_loop_lag_seconds_max", "Worst in a minute", value=max(runtime.loop_lag_s))
         yield CounterMetricFamily("onrecord_clock_steps", "Jumps of the UTC clock", value=runtime.clock_steps)
+        yield from self._certificates()
+        yield from self._pushes()
         refused = CounterMetricFamily("onrecord_publishers_refused", "Publishers turned away", labels=["reason"])
         for reason, count in runtime.publications.refused.items():
             refused.add_metric([reason], count)
@@ -77,6 +102,15 @@ class RuntimeCollector(Collector):
         yield CounterMetricFamily(
             "onrecord_rtmp_protocol_errors", "RTMP connections closed for bad bytes", value=runtime.rtmp.protocol_errors
         )
+        yield CounterMetricFamily(
+            "onrecord_rtmp_gave_way",
+            "RTMP connections closed because the door was full",
+            value=runtime.rtmp.crowded_out,
+        )
+        yield CounterMetricFamily("onrecord_rtmp_accepted", "RTMP connections taken", value=runtime.rtmp.accepted)
+        yield CounterMetricFamily("onrecord_rtmp_refused", "RTMP connections turned away", value=runtime.rtmp.refused)
+        yield CounterMetricFamily("onrecord_hls_views", "LL-HLS views begun", value=runtime.hls.views)
+        yield from self._pulls()
         yield GaugeMetricFamily("onrecord_viewers", "WebSocket viewers now", value=runtime.live.viewers)
         yield GaugeMetricFamily("onrecord_hls_viewers", "LL-HLS viewers now", value=runtime.hls.viewers)
         yield CounterMetricFamily("onrecord_views", "WebSocket views begun", value=runtime.live.views)
@@ -85,11 +119,60 @@ class RuntimeCollector(Collector):
             "onrecord_decoder_restarts", "Picture decoders started anew", value=runtime.decoder.restarts
         )
 
+    def _pushes(self) -> Iterator[Metric]:
+        pushes = self._runtime.pushes
+        yield GaugeMetricFamily("onrecord_pushes", "HTTP publishers now", value=pushes.open)
+        yield CounterMetricFamily("onrecord_pushes_accepted", "HTTP publishers taken", value=pushes.accepted)
+        yield CounterMetricFamily("onrecord_pushes_broken", "HTTP publishers that broke off", value=pushes.broken)
+        yield CounterMetricFamily(
+            "onrecord_demuxers_failed", "Demuxers that died or were killed", value=pushes.demuxers_failed
+        )
+        yield GaugeMetricFamily(
+            "onrecord_demuxer_uncaged", "1 where the kernel gives no full cage", value=int(bool(pushes.cage_lacks))
+        )
 
-def render(runtime: Runtime) -> bytes:
+    def _pulls(self) -> Iterator[Metric]:
+        pulls = self._runtime.pulls
+        yield GaugeMetricFamily("onrecord_pull_sources", "Sources that are pulled or tried", value=pulls.known)
+        yield GaugeMetricFamily("onrecord_pull_connected", "Sources that are connected now", value=pulls.open)
+        yield CounterMetricFamily("onrecord_pull_attempts", "Attempts at sources", value=pulls.counts.attempts)
+        yield CounterMetricFamily("onrecord_pull_lost_packets", "RTP packets lost", value=pulls.counts.lost_packets)
+        yield CounterMetricFamily("onrecord_pull_bad_packets", "RTP packets not read", value=pulls.counts.bad_packets)
+        yield CounterMetricFamily(
+            "onrecord_pull_dropped_pictures", "Pictures with a hole", value=pulls.counts.dropped_pictures
+        )
+
+    def _certificates(self) -> Iterator[Metric]:
+        labels = ["door"]
+        expires = GaugeMetricFamily("onrecord_certificate_expires_seconds", "Seconds it has left", labels=labels)
+        behind = GaugeMetricFamily("onrecord_certificate_behind", "1 while a new pair is broken", labels=labels)
+        reloads = CounterMetricFamily("onrecord_certificate_reloads", "New pairs taken", labels=labels)
+        for door, certificate in self._runtime.certificates.items():
+            expires.add_metric([door], certificate.expires_at - self._runtime.clock.utc_s())
+            behind.add_metric([door], int(certificate.is_behind))
+            reloads.add_metric([door], certificate.reloads)
+        yield from (expires, behind, reloads)
+
+
+class CrowdCollector(Collector):
+    """The web port's numbers."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+
+    def collect(self) -> Iterator[Metric]:
+        crowd = self._crowd
+        yield GaugeMetricFamily("onrecord_http_connections", "HTTP connections now", value=crowd.open)
+        yield CounterMetricFamily("onrecord_http_refused", "Requests that broke a rule or a limit", value=crowd.refused)
+        yield CounterMetricFamily("onrecord_http_overdue", "Connections closed at a deadline", value=crowd.overdue)
+        yield CounterMetricFamily("onrecord_http_gave_way", "Closed because the door was full", value=crowd.gave_way)
+
+
+def render(runtime: Runtime, crowd: Crowd) -> bytes:
     """The page as Prometheus text."""
     registry = CollectorRegistry()
     registry.register(RuntimeCollector(runtime))
+    registry.register(CrowdCollector(crowd))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

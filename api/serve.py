@@ -1,8 +1,10 @@
 """The server process: media side and web server on one event loop, started together and stopped cleanly."""
 
+import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import gc
 import signal
 import socket
@@ -15,15 +17,18 @@ import anyio
 import structlog
 import uvicorn
 
-from api.app import create_app
+from api.app import create_app, with_live_files
 from api.doors import Doors
+from api.http_door import SWEEP_S, Crowd, http_door
 from api.live_socket import live_socket
 from api.tickets import Tickets
 from cases.access import Access
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
+from pipeline.descriptors import raise_limit
 from pipeline.errors import AddressInUse, StorageError
 from pipeline.settings import ApiSettings, Settings
+from pipeline.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +44,7 @@ class Running:
     doors: Doors
     url: str
     rtmp_port: int
+    rtmps_port: int | None
 
 
 Beside: TypeAlias = Callable[[Running], Coroutine[Any, Any, None]]
@@ -48,21 +54,24 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     """Run until SIGTERM, SIGINT or `seconds`; then close every segment and return.
 
     beside: runs while the server is up, and is cancelled with it.
-    Raises: AddressInUse, StorageError, SettingsInvalid: it cannot start.
+    Raises: AddressInUse, StorageError, SettingsInvalid, CertificateUnusable: it cannot start.
     """
     clock = SystemClock()
+    raise_limit()
     with (
         contextlib.closing(Access.of(settings.data)) as access,
         _alone(settings.data),
         _listen(settings.api) as listener,
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
-        runtime = Runtime(settings, access, clock)
-        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock))
+        runtime = Runtime(settings, access, clock, access)
+        crowd = Crowd(settings.api, clock)
+        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock), crowd)
+        certificate = runtime.certificates.get("web")
         server = _WebServer(
             uvicorn.Config(
-                create_app(doors),
-                http="httptools",
+                with_live_files(create_app(doors), doors),
+                http=http_door(crowd),
                 ws=live_socket(doors),
                 lifespan="off",
                 log_config=None,
@@ -70,17 +79,20 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=_WEB_STOP_S,
-            )
+            ),
+            certificate,
+            settings.api.tls_handshake_timeout_s,
         )
         await runtime.start()
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*_GC_THRESHOLDS)
-        running = Running(doors, _url(settings.api, listener), runtime.rtmp.port)
-        log.info("ready", url=running.url, rtmp_port=running.rtmp_port)
+        running = Running(doors, _url(settings.api, listener), runtime.rtmp.port, runtime.rtmp.tls_port)
+        log.info("ready", url=running.url, rtmp_port=running.rtmp_port, rtmps_port=running.rtmps_port)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(runtime.run)
                 tasks.start_soon(_watch_rights, doors)
+                tasks.start_soon(_watch_crowd, crowd)
                 if beside is not None:
                     tasks.start_soon(beside, running)
                 tasks.start_soon(server.serve, [listener])
@@ -124,6 +136,12 @@ async def _watch_rights(doors: Doors) -> None:
                 hls.cut_all_of(principal_id)
 
 
+async def _watch_crowd(crowd: Crowd) -> None:
+    while True:
+        await anyio.sleep(SWEEP_S)
+        crowd.sweep()
+
+
 @contextlib.contextmanager
 def _listen(settings: ApiSettings) -> Iterator[socket.socket]:
     try:
@@ -145,11 +163,39 @@ def _url(settings: ApiSettings, listener: socket.socket) -> str:
     if settings.public_url:
         return settings.public_url.rstrip("/")
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
-    return f"http://{host}:{listener.getsockname()[1]}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
 
 
 class _WebServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: stopping is ours, so that segments are closed first."""
+    """uvicorn without its own signal handlers: stopping is ours, so that segments are closed first.
+
+    With a certificate it takes TLS only, and closes who does not finish the handshake in time; uvicorn has no limit.
+    """
+
+    def __init__(self, config: uvicorn.Config, certificate: Certificate | None, handshake_s: float) -> None:
+        super().__init__(config)
+        self._certificate = certificate
+        self._handshake_s = handshake_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._certificate is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        config, loop = self.config, asyncio.get_running_loop()
+        for sock in sockets or []:
+            server = await loop.create_server(
+                functools.partial(  # type: ignore[call-arg]  # uvicorn types its own class as any protocol's
+                    config.http_protocol_class, config, self.server_state, self.lifespan.state
+                ),
+                sock=sock,
+                ssl=self._certificate.context,
+                ssl_handshake_timeout=self._handshake_s,
+                ssl_shutdown_timeout=_WEB_STOP_S,
+                backlog=config.backlog,
+            )
+            self.servers.append(server)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

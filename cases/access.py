@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.ids import new_device_id
 from pipeline.media import Device
+from pipeline.sources import Source, Transport, parse_source
 
 ROLES = (
     "viewer", "commander", "officer", "handler", "reviewer", "archivist", "analyst",
@@ -28,6 +29,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS device (
     device_id TEXT PRIMARY KEY, name TEXT NOT NULL, officer TEXT NOT NULL, unit TEXT NOT NULL,
     key_hash TEXT NOT NULL UNIQUE, created_at REAL NOT NULL, revoked_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS source (
+    device_id TEXT PRIMARY KEY REFERENCES device, url TEXT NOT NULL, transport TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS token (
     token_id TEXT PRIMARY KEY, kind TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL,
@@ -48,11 +52,15 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """A device as the list shows it; its key is not kept."""
+    """A device as the list shows it; its key is not kept.
+
+    source: where it is pulled from, without user, password, path and query; empty where it publishes by itself.
+    """
 
     device: Device
     created_at: float
     revoked_at: float | None
+    source: str = ""
 
 
 class Access:
@@ -76,6 +84,8 @@ class Access:
             ) from error
         self._valid: frozenset[str] = frozenset()
         self._seen_version = -1
+        self._sources: tuple[Source, ...] = ()
+        self._sources_version = -1
 
     @classmethod
     def of(cls, data: Path) -> "Access":
@@ -90,17 +100,50 @@ class Access:
         device = Device(new_device_id(), name, officer, unit)
         key = "k" + _secret()
         with self._writing():
-            self._db.execute(
-                "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (device.device_id, name, officer, unit, _hash(key), time.time()),
-            )
+            self._insert(device, key)
         return device, key
+
+    def add_source(self, name: str, url: str, transport: Transport, officer: str = "", unit: str = "") -> Source:
+        """A new device that is pulled from `url`; nobody gets a key for it. A running server begins within 2 s.
+
+        Raises: SourceRefused: the URL has a form that is not pulled.
+        """
+        parsed = parse_source(url)
+        device = Device(new_device_id(), name, officer, unit)
+        with self._writing():
+            self._insert(device, "k" + _secret())  # which is told to nobody
+            self._db.execute("INSERT INTO source VALUES (?, ?, ?)", (device.device_id, url, transport.value))
+        return Source(device, parsed, transport)
+
+    def sources(self) -> tuple[Source, ...]:
+        """The devices to pull now. Cheap, and while the file cannot be read the answer before, as `is_valid`."""
+        try:
+            version: int = self._rows("PRAGMA data_version")[0][0]
+            if version != self._sources_version:
+                rows = self._rows(
+                    "SELECT device_id, name, officer, unit, url, transport FROM device JOIN source USING (device_id)"
+                    " WHERE revoked_at IS NULL ORDER BY created_at"
+                )
+                self._sources = tuple(Source(Device(*row[:4]), parse_source(row[4]), Transport(row[5])) for row in rows)
+                self._sources_version = version
+        except StorageError:
+            pass
+        return self._sources
+
+    def _insert(self, device: Device, key: str) -> None:
+        self._db.execute(
+            "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (device.device_id, device.name, device.officer, device.unit, _hash(key), time.time()),
+        )
 
     def devices(self) -> list[DeviceRecord]:
         rows = self._rows(
-            "SELECT device_id, name, officer, unit, created_at, revoked_at FROM device ORDER BY created_at"
+            "SELECT device_id, name, officer, unit, created_at, revoked_at, url FROM device"
+            " LEFT JOIN source USING (device_id) ORDER BY created_at"
         )
-        return [DeviceRecord(Device(*row[:4]), row[4], row[5]) for row in rows]
+        return [
+            DeviceRecord(Device(*row[:4]), row[4], row[5], str(parse_source(row[6])) if row[6] else "") for row in rows
+        ]
 
     def revoke_device(self, name_or_id: str) -> int:
         """How many devices of this id or name lost their key; a running server ends their streams within 2 s."""
@@ -223,7 +266,7 @@ class Access:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-            self._seen_version = -1  # data_version does not count our own writes
+            self._seen_version = self._sources_version = -1  # data_version does not count our own writes
         except sqlite3.Error as error:
             raise StorageError(f"{self._path}: cannot be written ({error}); check owner and free space") from error
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from pathlib import Path
+from typing import TypeAlias, assert_never
 
 import anyio
 import anyio.to_thread
@@ -9,8 +10,21 @@ import structlog
 
 from pipeline.analyse.child import PictureDecoder
 from pipeline.clock import Clock, step_s
-from pipeline.events import ClockStepped, Event, PublisherRefused, RecordingFailed
+from pipeline.events import (
+    ClockStepped,
+    Event,
+    MediaLost,
+    PublisherRefused,
+    RecordingFailed,
+    RecordingRestored,
+    StreamEnded,
+    StreamInterrupted,
+    StreamResumed,
+    StreamStarted,
+)
 from pipeline.hub import Stream
+from pipeline.ingest.addresses import Addresses
+from pipeline.ingest.pull.pulls import Pulls, Sources
 from pipeline.ingest.push import Pushes
 from pipeline.ingest.rtmp.server import RtmpServer
 from pipeline.live.hls_views import HlsViews
@@ -21,36 +35,55 @@ from pipeline.record.disk import SystemDisk
 from pipeline.record.recorder import Recorder
 from pipeline.record.recovery import recover
 from pipeline.record.signing import Signer
+from pipeline.relay.relays import Relays
 from pipeline.settings import Settings
+from pipeline.tls import Certificate
 
 log = structlog.get_logger(__name__)
+
+_OfStream: TypeAlias = (
+    RecordingFailed | RecordingRestored | MediaLost | StreamStarted | StreamResumed | StreamInterrupted | StreamEnded
+)
 
 _SWEEP_S = 0.25
 _LOOP_LAG_WINDOW = 240  # sweeps, one minute
 _RECENT_EVENTS = 1000
 _CLOCK_STEP_S = 1.0
+_CERTIFICATES_EVERY_S = 1.0
+
+
+def record(stream: Stream, recorder: Recorder) -> None:
+    """Attach the recorder, as the stream's first reader."""
+    recording = recorder.open(stream.stream_id, stream.device, stream.started_at)
+    stream.attach(recording)
+    stream.pressure = lambda: recording.pressure
 
 
 class Runtime:
     """The media side, running between start() and close(). Owned by one event loop."""
 
-    def __init__(self, settings: Settings, keys: DeviceKeys, clock: Clock) -> None:
+    def __init__(self, settings: Settings, keys: DeviceKeys, clock: Clock, sources: Sources | None = None) -> None:
+        """sources: the cameras to pull; None: none."""
         self.settings = settings
         self.clock = clock
         self.recent: deque[Event] = deque(maxlen=_RECENT_EVENTS)
         self.loop_lag_s: deque[float] = deque([0.0], maxlen=_LOOP_LAG_WINDOW)
         self.clock_steps = 0
         self.is_ready = False
+        self.certificates = _certificates(settings)
+        """By door: "web", "rtmp"; those that have TLS."""
         self._signer = Signer.load(settings.data / "keys")
         self._disk = SystemDisk()
         self.recorder = Recorder(settings.record, self.recordings, self._signer, self._disk, clock, self.tell)
         self.publications = Publications(settings.ingest, settings.hub, keys, clock, self.tell, self._record)
         self.live = Live(settings.live, clock, self.tell)
         self.hls = HlsViews(settings.live.max_viewers, clock, self.tell)
+        self.relays = Relays(settings.relay, clock, self.tell)
         self.decoder = PictureDecoder(settings.live.decode_timeout_s)
         self.snapshots = Snapshots(self.decoder, settings.live, clock)
         self.pushes = Pushes(settings.push, settings.ingest, clock)
-        self.rtmp = RtmpServer(settings.rtmp, settings.ingest, self.publications, clock)
+        self.pulls = Pulls(settings, sources, self.publications, Addresses(settings.pull.allowed_hosts), clock)
+        self.rtmp = RtmpServer(settings.rtmp, settings.ingest, self.publications, clock, self.certificates.get("rtmp"))
 
     @property
     def recordings(self) -> Path:
@@ -81,7 +114,7 @@ class Runtime:
         for folder, reason in report.damaged:
             log.error("a recording is damaged and was left as it is", folder=str(folder), reason=reason)
         await self.rtmp.start()
-        log.info("rtmp open", port=self.rtmp.port)
+        log.info("rtmp open", port=self.rtmp.port, tls_port=self.rtmp.tls_port)
         self.is_ready = True
 
     async def run(self) -> None:
@@ -89,6 +122,10 @@ class Runtime:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.recorder.run)
             tasks.start_soon(self._sweep)
+            tasks.start_soon(self.relays.run)
+            tasks.start_soon(self.pulls.run)
+            if self.certificates:
+                tasks.start_soon(self._watch_certificates)
 
     async def close(self) -> None:
         """End every stream, close every segment. Meant to be done within 5 s."""
@@ -106,11 +143,40 @@ class Runtime:
         self.recent.append(event)
         if isinstance(event, PublisherRefused):
             log.warning("publisher refused", reason=event.reason, **{"pii.address": event.address})
-        elif isinstance(event, RecordingFailed):
-            log.error("recording failed", stream_id=event.stream_id, cause=event.cause, remedy=event.remedy)
+        elif isinstance(event, _OfStream):
+            self._log(event)
+
+    def _log(self, event: _OfStream) -> None:
+        """A line with the ids by which a stream's life is followed."""
+        stream = self.stream(event.stream_id)
+        whom = {"stream_id": event.stream_id, **({} if stream is None else {"device_id": stream.device.device_id})}
+        match event:
+            case StreamStarted():
+                log.info("stream started", **whom)
+            case StreamInterrupted():
+                log.warning("stream interrupted", **whom, reason=event.reason)
+            case StreamResumed():
+                log.info("stream resumed", **whom, missing_s=round(event.end_s - event.start_s, 3))
+            case StreamEnded():
+                log.info("stream ended", **whom, reason=event.reason)
+            case RecordingFailed():
+                log.error("recording failed", **whom, cause=event.cause, remedy=event.remedy)
+            case RecordingRestored():
+                log.info("recording restored", **whom)
+            case MediaLost():
+                log.error("media lost", **whom, start_s=event.start_s, end_s=event.end_s, cause=event.cause)
+            case _:
+                assert_never(event)
 
     def _record(self, stream: Stream) -> None:
-        stream.attach(self.recorder.open(stream.stream_id, stream.device, stream.started_at))
+        record(stream, self.recorder)
+        self.relays.open(stream)
+
+    async def _watch_certificates(self) -> None:
+        while True:
+            await anyio.sleep(_CERTIFICATES_EVERY_S)
+            for certificate in self.certificates.values():
+                await anyio.to_thread.run_sync(certificate.refresh)
 
     async def _sweep(self) -> None:
         offset_s = self.clock.utc_s() - self.clock.monotonic_s()
@@ -131,3 +197,16 @@ class Runtime:
                 self.clock_steps += 1
                 self.tell(ClockStepped(at=self.clock.utc_s(), step_s=round(step, 3)))
                 log.warning("clock stepped", step_s=round(step, 3), remedy="check the time service (chrony, ntpd)")
+
+
+def _certificates(settings: Settings) -> dict[str, Certificate]:
+    """Raises: CertificateUnusable."""
+    files = {
+        "web": (settings.api.tls_certificate, settings.api.tls_key),
+        "rtmp": (settings.rtmp.tls_certificate, settings.rtmp.tls_key),
+    }
+    return {
+        door: Certificate(door, certificate, key)
+        for door, (certificate, key) in files.items()
+        if certificate is not None and key is not None
+    }

@@ -12,6 +12,9 @@ OnRecordError
 │   ├── KeyUnknown         no device has this stream key, or it was revoked
 │   ├── RateLimited        too many wrong keys from one place
 │   └── AlreadyPublishing  the same device publishes already
+├── SourceError            a camera that is pulled does not give its media
+│   ├── SourceRefused      its URL or address is one that may not be pulled
+│   └── SourceDenied       it does not let us in with this user and password
 ├── StreamUnknown          no such stream
 ├── StorageError           the disk refused
 │   ├── StorageFull        no room
@@ -19,6 +22,7 @@ OnRecordError
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
 ├── AddressInUse           another program listens on our port
+├── CertificateUnusable    a certificate and its key cannot serve TLS
 └── WorkerFailed           a child process died, hung or answered nonsense
 """
 
@@ -80,6 +84,24 @@ class AlreadyPublishing(PublishRefused):
     retryable = True
 
 
+class SourceError(OnRecordError):
+    """Raised when a camera that is pulled cannot be reached, answers with an error, redirects or falls silent."""
+
+    retryable = True
+
+
+class SourceRefused(SourceError):
+    """Raised when a source's URL has a form, or its host an address, that may not be pulled."""
+
+    retryable = False
+
+
+class SourceDenied(SourceError):
+    """Raised when a source answers 401 or 403 to its user and password, or asks for them in a way we do not use."""
+
+    retryable = False
+
+
 class StreamUnknown(OnRecordError):
     """Raised when no stream has this id."""
 
@@ -114,6 +136,10 @@ class AccessDenied(OnRecordError):
 
 class AddressInUse(OnRecordError):
     """Raised when a port we are told to listen on is taken."""
+
+
+class CertificateUnusable(OnRecordError):
+    """Raised when a certificate or its key is missing, cannot be read, or the two are no pair."""
 
 
 class WorkerFailed(OnRecordError):

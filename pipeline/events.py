@@ -70,6 +70,21 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampsRepaired:
+    """The time stamps of the device went back or jumped, `count` times since this was told last; seen at `pts_s`."""
+
+    at: float
+    stream_id: str
+    pts_s: float
+    count: int
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("TimestampsRepaired", self.stream_id, self.pts_s, self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentClosed:
     """A segment file is complete, on disk past every cache, and in its manifest."""
 
@@ -192,11 +207,58 @@ class ClockStepped:
         return derived_event_id("ClockStepped", self.at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayStarted:
+    """A copy of the stream is being published to another server. relay: the rule, without its key."""
+
+    at: float
+    stream_id: str
+    relay: str
+    connection: int
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RelayStarted", self.stream_id, self.relay, self.connection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayInterrupted:
+    """The other server is gone, or never was there; it is tried again for ever. connection: after which, 0: none."""
+
+    at: float
+    stream_id: str
+    relay: str
+    connection: int
+    reason: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RelayInterrupted", self.stream_id, self.relay, self.connection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayEnded:
+    """Nothing more of the stream goes to the other server. packets: access units handed to it."""
+
+    at: float
+    stream_id: str
+    relay: str
+    packets: int
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RelayEnded", self.stream_id, self.relay)
+
+
 Event: TypeAlias = (
     StreamStarted
     | StreamInterrupted
     | StreamResumed
     | StreamEnded
+    | TimestampsRepaired
     | SegmentClosed
     | MediaLost
     | RecordingFailed
@@ -205,6 +267,9 @@ Event: TypeAlias = (
     | ViewEnded
     | PublisherRefused
     | ClockStepped
+    | RelayStarted
+    | RelayInterrupted
+    | RelayEnded
 )
 
 

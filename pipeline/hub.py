@@ -5,7 +5,7 @@ its place. A slow reader loses only its own data; the publisher never waits.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -28,6 +28,10 @@ from pipeline.settings import HubSettings
 from pipeline.stamps import Stamps
 
 _HOLE_S = 0.5  # a longer distance between what was and what comes is a gap, not an uneven frame rate
+
+
+def _no_pressure() -> float:
+    return 0.0
 
 
 class Reader(Protocol):
@@ -197,6 +201,8 @@ class Stream:
         self._cache: list[Fragment] = []
         self._cache_bytes = 0
         self._readers: list[Reader] = []
+        self.pressure: Callable[[], float] = _no_pressure
+        """How full the recorder's hold is, 0 to 1; set by whoever attaches the recorder."""
         self.has_video = False
         self._gap_from: float | None = None
         self._key_marks: list[tuple[float, int]] = []  # (monotonic s, bytes so far) of the last key frames

@@ -4,13 +4,22 @@ A device has at most one living stream. A publisher that comes back within the r
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 import structlog
 
 from pipeline.clock import Clock
 from pipeline.errors import AlreadyPublishing, KeyUnknown, PublishRefused, RateLimited, StorageError
-from pipeline.events import EventSink, PublisherRefused, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted
+from pipeline.events import (
+    EventSink,
+    PublisherRefused,
+    StreamEnded,
+    StreamInterrupted,
+    StreamResumed,
+    StreamStarted,
+    TimestampsRepaired,
+)
 from pipeline.hub import Stream
 from pipeline.ids import new_stream_id
 from pipeline.media import Device, Packet, StreamState, Track
@@ -19,6 +28,7 @@ from pipeline.settings import HubSettings, IngestSettings
 log = structlog.get_logger(__name__)
 
 _KEEP_ENDED_S = 600.0  # how long an ended stream stays in the list
+_REPAIRS_EVERY_S = 10.0  # how often a stream's repairs are told at most
 _MAX_ADDRESSES = 10_000  # addresses remembered for wrong keys; the oldest is forgotten first
 
 
@@ -62,6 +72,7 @@ class Publications:
         self._emit = emit
         self._started = started
         self._live: dict[str, DevicePublication] = {}  # by device id; includes those that may come back
+        self._repairs: dict[str, tuple[int, float]] = {}  # by stream id: how many were told, and when last
         self._wrong = WrongKeys(ingest.wrong_keys_per_minute, clock)
 
     def open(self, stream_key: str, address: str, kick: Callable[[str], None]) -> "DevicePublication":
@@ -81,6 +92,18 @@ class Publications:
             self._wrong.add(address)
             self._refuse(address, "key_unknown")
             raise KeyUnknown("no device has this stream key; 'onrecord device add' makes one")
+        return self._open(device, address, kick)
+
+    def open_device(self, device: Device, kick: Callable[[str], None]) -> "DevicePublication":
+        """The publication of a device that we pull; as `open`, but nobody had to show a key.
+
+        Raises: AlreadyPublishing. KeyUnknown: the device was revoked.
+        """
+        if not self._keys.is_valid(device.device_id):
+            raise KeyUnknown("this device was revoked")
+        return self._open(device, "", kick)
+
+    def _open(self, device: Device, address: str, kick: Callable[[str], None]) -> "DevicePublication":
         before = self._live.get(device.device_id)
         stream = None
         if before is not None:
@@ -103,8 +126,10 @@ class Publications:
             elif publication.is_overdue(now_s, self._ingest.resume_window_s):
                 self.finish(publication, StreamState.LOST, "did not come back")
         for stream_id, stream in list(self.streams.items()):
+            self._tell_repairs(stream, now_s)
             if stream.ended_monotonic_s is not None and now_s - stream.ended_monotonic_s > _KEEP_ENDED_S:
                 del self.streams[stream_id]
+                self._repairs.pop(stream_id, None)
 
     def close(self, reason: str) -> None:
         """End every stream and close every publisher: the program stops."""
@@ -157,6 +182,21 @@ class Publications:
                 StreamEnded(at=self._clock.utc_s(), stream_id=stream.stream_id, pts_s=stream.position_s, reason=reason)
             )
 
+    def _tell_repairs(self, stream: Stream, now_s: float) -> None:
+        """A repair is noted, and a device that needs one with every picture does not fill the timeline with them."""
+        told, told_at_s = self._repairs.get(stream.stream_id, (0, -inf))
+        if stream.repairs == told or now_s - told_at_s < _REPAIRS_EVERY_S:
+            return
+        self._repairs[stream.stream_id] = stream.repairs, now_s
+        self._emit(
+            TimestampsRepaired(
+                at=self._clock.utc_s(),
+                stream_id=stream.stream_id,
+                pts_s=round(stream.position_s, 3),
+                count=stream.repairs - told,
+            )
+        )
+
     def _make_way(self, before: "DevicePublication", address: str) -> None:
         """The connection before is closed, or the new one refused."""
         last_s = before.opened_at_s
@@ -190,6 +230,11 @@ class DevicePublication:
         self._desk = desk
         self._kick: Callable[[str], None] | None = kick
 
+    @property
+    def ids(self) -> dict[str, str]:
+        stream = {} if self.stream is None else {"stream_id": self.stream.stream_id}
+        return {"device_id": self.device.device_id, **stream}
+
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         if not self.is_connected:
             return
@@ -205,6 +250,10 @@ class DevicePublication:
     def publish(self, packet: Packet) -> None:
         if self.is_connected and self.stream is not None:
             self.stream.publish(packet)
+
+    @property
+    def pressure(self) -> float:
+        return self.stream.pressure() if self.stream is not None else 0.0
 
     def lost(self, reason: str) -> None:
         if self.is_connected:

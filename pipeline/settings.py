@@ -3,17 +3,30 @@
 Order, the later wins: defaults here, the YAML file, environment names ONRECORD_SECTION__KEY (ONRECORD_DATA for `data`).
 """
 
+import json
 import os
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import SettingsInvalid
 
 MIB = 1024 * 1024
 _PREFIX = "ONRECORD_"
+_SECRET = ("relay.rules",)  # keys whose values hold secrets: a mistake in them is told without them
 
 
 class Section(BaseModel):
@@ -37,7 +50,25 @@ class RtmpSettings(Section):
     handshake_timeout_s: float = Field(5.0, gt=0, description="From connect to the end of the handshake.")
     publish_timeout_s: float = Field(10.0, gt=0, description="From the handshake to the publish command.")
     silence_timeout_s: float = Field(10.0, gt=0, description="A publisher that sends nothing this long is closed.")
-    max_connections: int = Field(2000, ge=1, description="Connections at once; more are closed at once.")
+    max_connections: int = Field(
+        2000, ge=1, description="Connections at once; beyond them, the oldest that does not publish is closed."
+    )
+    has_plain_port: bool = Field(True, description="Whether rtmp.port is open; with RTMPS alone it may be shut.")
+    tls_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port for RTMPS, beside rtmp.port; null: no RTMPS; 0 takes a free one."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the RTMPS certificate, those that signed it behind it."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key, without a password.")
+
+    @model_validator(mode="after")
+    def _is_reachable(self) -> "RtmpSettings":
+        if len({self.tls_port is None, self.tls_certificate is None, self.tls_key is None}) > 1:
+            raise ValueError("tls_port, tls_certificate and tls_key belong together: set all three or none")
+        if not self.has_plain_port and self.tls_port is None:
+            raise ValueError("no port is left: set tls_port, or has_plain_port to true")
+        return self
 
 
 class PushSettings(Section):
@@ -54,6 +85,31 @@ class PushSettings(Section):
     child_cpu_share: float = Field(
         0.25, gt=0, le=1, description="CPU of a child, seconds a second of media; what uses more is killed."
     )
+
+
+class PullSettings(Section):
+    """Cameras that are pulled by RTSP."""
+
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts, addresses and networks (10.1.0.0/16) that may be pulled although they are private; "
+        "in the environment with commas between them.",
+    )
+    max_sources: int = Field(200, ge=1, description="Sources pulled at once; more are not begun and are told.")
+    connect_timeout_s: float = Field(10.0, gt=0, description="From resolving a name to the answer of each request.")
+    silence_timeout_s: float = Field(10.0, gt=0, description="A source that gives no media this long is begun anew.")
+    retry_max_s: float = Field(30.0, ge=1, description="Longest pause between two attempts; each is drawn by chance.")
+    denied_retry_s: float = Field(
+        60.0, gt=0, description="Pause after a wrong user or password, so that a camera locks nobody out."
+    )
+    allow_basic_without_tls: bool = Field(
+        False, description="Whether a password may be sent to a source in clear (HTTP Basic without TLS)."
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 class IngestSettings(Section):
@@ -103,6 +159,76 @@ class LiveSettings(Section):
     decode_timeout_s: float = Field(5.0, gt=0, description="A decode that takes longer is killed.")
 
 
+class RelayRule(Section):
+    """Which streams go to which server."""
+
+    match: str = Field("*", description="Device id or name; * and ? stand for anything.")
+    url: SecretStr
+
+    @field_validator("url")
+    @classmethod
+    def _is_publishable(cls, url: SecretStr) -> SecretStr:
+        """Raises: ValueError: says what is wrong without the URL, which holds a key."""
+        text = url.get_secret_value()
+        try:
+            words = {name for _, name, spec, turn in Formatter().parse(text) if name is not None or spec or turn}
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("not a URL; braces stand for {device_id}, {device_name}, {stream_id} only") from error
+        if parts.scheme not in ("rtmp", "rtmps"):
+            raise ValueError("the scheme must be rtmp or rtmps")
+        if words - {"device_id", "device_name", "stream_id"}:
+            raise ValueError("braces stand for {device_id}, {device_name} or {stream_id} only")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("a name or password before the host is not used; put the secret into the key or its query")
+        if not parts.hostname or port == 0 or len(parts.path.strip("/").split("/")) < 2 or "{" in parts.netloc:
+            raise ValueError("the form is rtmp://HOST[:PORT]/APP/KEY")
+        return url
+
+    @field_serializer("url", when_used="json")
+    def _masked(self, _: SecretStr) -> str:
+        return f"{self.server}/***"
+
+    @property
+    def server(self) -> str:
+        """The URL up to its host and port: what may be shown."""
+        parts = urlsplit(self.url.get_secret_value())
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class RelaySettings(Section):
+    """Copies of streams to other RTMP servers."""
+
+    rules: tuple[RelayRule, ...] = Field(
+        (),
+        description="A list of match and url; each that matches is followed. {device_id}, {device_name} and "
+        "{stream_id} stand for the stream's. As an environment variable: the list as JSON.",
+    )
+    buffer_s: float = Field(10.0, gt=0, description="Media a slow or lost target may fall behind before it is skipped.")
+    buffer_bytes: int = Field(8 * MIB, ge=65536, description="Bytes a target may fall behind before they are skipped.")
+    connect_timeout_s: float = Field(
+        10.0, gt=0, description="From the name's look-up to the connection, and on to publishing."
+    )
+    stall_timeout_s: float = Field(10.0, gt=0, description="A target that takes nothing this long is connected anew.")
+    retry_first_s: float = Field(1.0, gt=0, description="Longest wait before the second try; doubles with each.")
+    retry_most_s: float = Field(60.0, gt=0, description="Longest wait between two tries, for ever.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of who signs the targets' certificates; null: the system's."
+    )
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _from_json(cls, rules: object) -> object:
+        """The environment holds texts."""
+        if not isinstance(rules, str):
+            return rules
+        try:
+            return json.loads(rules)
+        except ValueError as error:
+            raise ValueError('not JSON; write [{"match": "*", "url": "rtmp://…"}]') from error
+
+
 class ApiSettings(Section):
     """The door for people."""
 
@@ -111,6 +237,26 @@ class ApiSettings(Section):
     sign_in_link_s: float = Field(3600.0, gt=0, description="A one-time sign-in link must be used within this.")
     session_s: float = Field(43200.0, gt=0, description="A browser session lasts this long.")
     public_url: str = Field("", description="Address people type, where it is not http://HOST:PORT.")
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file of the certificate, those that signed it behind it; with it the port takes HTTPS only.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key, without a password.")
+    tls_handshake_timeout_s: float = Field(5.0, gt=0, description="From connect to the end of the TLS handshake.")
+    max_connections: int = Field(
+        10_000, ge=1, description="HTTP connections at once; beyond them, the one waited for longest is closed."
+    )
+    request_timeout_s: float = Field(
+        10.0, gt=0, description="From the first byte of a request, or from connect, to its last; not of a push."
+    )
+    write_timeout_s: float = Field(10.0, gt=0, description="Who takes under 16 KiB of an answer in this is closed.")
+    max_body_bytes: int = Field(MIB, ge=4096, description="Largest body of a request that is not a push.")
+
+    @model_validator(mode="after")
+    def _is_pair(self) -> "ApiSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both or none")
+        return self
 
 
 class LogSettings(Section):
@@ -126,10 +272,12 @@ class Settings(Section):
     data: Path = Field(Path("data"), description="The data folder: recordings, keys, the small database.")
     rtmp: RtmpSettings = RtmpSettings()
     push: PushSettings = PushSettings()
+    pull: PullSettings = PullSettings()
     ingest: IngestSettings = IngestSettings()
     hub: HubSettings = HubSettings()
     record: RecordSettings = RecordSettings()
     live: LiveSettings = LiveSettings()
+    relay: RelaySettings = RelaySettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 
@@ -191,9 +339,11 @@ def _explain(error: ValidationError, path: Path | None, origins: dict[str, str])
     lines = []
     for mistake in error.errors():
         key = ".".join(map(str, mistake["loc"]))
-        origin = origins.get(key) or (str(path) if path else "defaults")
+        whole = next((place for place in origins if key.startswith(f"{place}.")), key)  # a list given as JSON
+        origin = origins.get(key) or origins.get(whole) or (str(path) if path else "defaults")
         if mistake["type"] == "extra_forbidden":
             lines.append(f"{origin}: {key}: no such setting; 'onrecord config show' lists all")
         else:
-            lines.append(f"{origin}: {key}: {mistake['msg']} (got {mistake['input']!r})")
+            got = "" if key.startswith(_SECRET) else f" (got {mistake['input']!r})"
+            lines.append(f"{origin}: {key}: {mistake['msg']}{got}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -44,7 +45,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirect)
+def _opener(trust: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=trust))
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -86,6 +88,9 @@ class Server:
     port: int = 0
     rtmp_port: int = 0
     token: str = ""
+    rtmps_port: int = 0
+    trust: ssl.SSLContext | None = None
+    """Whom a client of HTTPS trusts; None: plain HTTP."""
     secrets: list[str] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
     _publishers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -131,6 +136,7 @@ class Server:
                 if '"event": "ready"' in line:
                     ready = json.loads(line)
                     self.port, self.rtmp_port = int(ready["url"].rpartition(":")[2]), int(ready["rtmp_port"])
+                    self.rtmps_port = int(ready["rtmps_port"] or 0)
                     return True
             return False
 
@@ -166,7 +172,8 @@ class Server:
         **headers: str,
     ) -> Answer:
         """One request; token: "" for a stranger, None for ours."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        scheme = "http" if self.trust is None else "https"
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.port}{path}", method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
@@ -175,7 +182,7 @@ class Server:
         for name, value in headers.items():
             request.add_header(name.replace("_", "-"), value)
         try:
-            with _opener.open(request, timeout=15) as answer:
+            with _opener(self.trust).open(request, timeout=15) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -205,16 +212,18 @@ class Server:
         return self.keep(str(answer.tree()["ticket"]))
 
     def watch_url(self, stream_id: str, ticket: str) -> str:
-        return f"ws://127.0.0.1:{self.port}/live/{stream_id}/ws?ticket={ticket}"
+        scheme = "ws" if self.trust is None else "wss"
+        return f"{scheme}://127.0.0.1:{self.port}/live/{stream_id}/ws?ticket={ticket}"
 
-    def publish(self, key: str, size: str = "320x240") -> subprocess.Popen[bytes]:
+    def publish(self, key: str, size: str = "320x240", *, is_tls: bool = False) -> subprocess.Popen[bytes]:
         """Debian's ffmpeg sends a test picture and a tone, in real time, until it is killed."""
+        door = f"rtmps://127.0.0.1:{self.rtmps_port}" if is_tls else f"rtmp://127.0.0.1:{self.rtmp_port}"
         process = subprocess.Popen(
             [
                 "ffmpeg", "-loglevel", "error", "-re", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25",
                 "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-threads", "1",
                 "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-b:v", "300k",
-                "-c:a", "aac", "-f", "flv", f"rtmp://127.0.0.1:{self.rtmp_port}/live/{key}",
+                "-c:a", "aac", "-f", "flv", f"{door}/live/{key}",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip

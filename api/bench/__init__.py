@@ -1,5 +1,6 @@
 """`onrecord bench`: measures this machine with this build. Load generators run outside the measured process."""
 
+import functools
 import json
 import os
 import platform
@@ -10,17 +11,22 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def run(name: str) -> dict[str, object]:
-    """The report of one bench, with what it was measured on."""
-    report = _benches()[name]()
+def run(name: str, *, by: str = "ws", source: str = "rtmp") -> dict[str, object]:
+    """The report of one bench, with what it was measured on. by: of fanout, ws or hls; source: of ingest."""
+    report = _benches(by, source)[name]()
     report["meta"] = {"bench": name, "machine": machine(), "commit": commit(), **_as_dict(report.pop("method", {}))}
     return report
 
 
-def _benches() -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import fanout, ingest, latency, recovery
+def _benches(by: str, source: str) -> dict[str, Callable[[], dict[str, object]]]:
+    from api.bench import fanout, fanout_hls, ingest, latency, recovery
 
-    return {"ingest": ingest.run, "fanout": fanout.run, "latency": latency.run, "recovery": recovery.run}
+    return {
+        "ingest": functools.partial(ingest.run, source=source),
+        "fanout": fanout_hls.run if by == "hls" else fanout.run,
+        "latency": latency.run,
+        "recovery": recovery.run,
+    }
 
 
 def machine() -> str:

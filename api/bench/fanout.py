@@ -54,8 +54,8 @@ def run(viewers: int = _VIEWERS, more: int = _MORE_VIEWERS, window_s: float = _W
             Load("127.0.0.1", server.rtmp_port, server.add_devices(1), total_s, _BITRATE_BPS, str(sent_file)),
         )
         try:
-            stream_id = _wait_for_stream(server)
-            idle_share = _share(server, window_s / 2)
+            stream_id = wait_for_stream(server)
+            idle_share = core_share(server, window_s / 2)
             plain: list[_Round] = []
             blocked: list[_Round] = []
             clocks = []
@@ -78,6 +78,7 @@ def run(viewers: int = _VIEWERS, more: int = _MORE_VIEWERS, window_s: float = _W
     ]
     per_viewer = (many.core_share - idle_share) / more
     return {
+        "by": "ws",
         "viewers": viewers,
         "bitrate_bps": _BITRATE_BPS,
         "viewers_per_core": round(1 / per_viewer) if per_viewer > 0 else None,
@@ -129,7 +130,7 @@ def _watch(server: BenchServer, stream_id: str, viewers: int, blocked: int, wind
     )
     try:
         time.sleep(2.0)  # the handshakes and the first bursts
-        share = _share(server, window_s - 1)
+        share = core_share(server, window_s - 1)
         growth = server.rss_bytes() - rss
         report = child.report(timeout_s=60)
     finally:
@@ -151,13 +152,18 @@ def _timed(one: _Round, clock: Path, sent: list[float]) -> _Round:
     return replace(one, latencies_ms=latencies_ms(clock, [sent], one.began_s))
 
 
-def _share(server: BenchServer, seconds: float) -> float:
+def core_share(server: BenchServer, seconds: float) -> float:
+    """What the server process uses of a core for the next `seconds`."""
     cpu_s, at_s = server.cpu_s(), time.monotonic()
     time.sleep(seconds)
     return (server.cpu_s() - cpu_s) / (time.monotonic() - at_s)
 
 
-def _wait_for_stream(server: BenchServer) -> str:
+def wait_for_stream(server: BenchServer) -> str:
+    """The id of the stream that is live.
+
+    Raises: TimeoutError.
+    """
     for _ in range(100):
         live = [row for row in server.streams() if row["state"] == "live" and row["last_keyframe_at"]]
         if live:

@@ -1,12 +1,18 @@
 """Ingest: RTMP in, fragments, hash, record. What one access unit costs, and how many streams a core carries."""
 
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
 
 from api.bench.child import Child
 from api.bench.server import BenchServer, bench_server
 from pipeline.simulate.load import Load
+from pipeline.simulate.push import PushLoad, make_clip
 
 _STREAMS = 200
+_PUSHED_STREAMS = 20  # a demuxer each where there is one: more would measure how they wait for one another
 _WARM_UP_S = 12.0  # connecting, the first segments, the first rotation
 _WINDOW_S = 30.0
 _METHOD = (
@@ -18,16 +24,43 @@ _METHOD = (
     "the streams less that without, over the streams. rss_growth is the change of that memory within the window."
 )
 
+_PUSH_METHOD = (
+    "A server process of its own records {streams} streams that are posted over HTTP: a clip of 2 Mbit/s, 25 pictures/s H.264 and "
+    "AAC, drawn and encoded once by ffmpeg, sent by a generator process at the pace of its bytes. Figures as with RTMP, over "
+    "{window:.0f} s. child_core_share_per_stream: user and system CPU of the server's children (a demuxer a stream for MPEG-TS, "
+    "none for FLV) from /proc over the window, over the streams; it is in no other figure."
+)
 
-def run(streams: int = _STREAMS, window_s: float = _WINDOW_S) -> dict[str, object]:
-    """The report of `onrecord bench ingest`."""
-    with bench_server() as server:
+
+def _by_rtmp(server: BenchServer, keys: list[str], seconds: float, folder: Path) -> Child:
+    del folder
+    return Child("pipeline.simulate.load", Load("127.0.0.1", server.rtmp_port, keys, seconds))
+
+
+def _by_http(form: str) -> "Generator":
+    def generator(server: BenchServer, keys: list[str], seconds: float, folder: Path) -> Child:
+        clip = folder / "clip"
+        make_clip(clip, form, seconds)
+        return Child("pipeline.simulate.push", PushLoad("127.0.0.1", server.port, keys, str(clip), seconds))
+
+    return generator
+
+
+Generator: TypeAlias = Callable[[BenchServer, list[str], float, Path], Child]
+_SOURCES: dict[str, tuple[int, Generator]] = {
+    "rtmp": (_STREAMS, _by_rtmp),
+    "ts": (_PUSHED_STREAMS, _by_http("mpegts")),
+    "flv": (_PUSHED_STREAMS, _by_http("flv")),
+}
+"""How many streams, and who sends them: another source is one more entry."""
+
+
+def run(window_s: float = _WINDOW_S, source: str = "rtmp") -> dict[str, object]:
+    """The report of `onrecord bench ingest`. source: a key of `_SOURCES`."""
+    streams, generator = _SOURCES[source]
+    with bench_server() as server, tempfile.TemporaryDirectory() as folder:
         idle_rss = server.rss_bytes()
-        keys = server.add_devices(streams)
-        child = Child(
-            "pipeline.simulate.load",
-            Load("127.0.0.1", server.rtmp_port, keys, _WARM_UP_S + window_s + 3.0),
-        )
+        child = generator(server, server.add_devices(streams), _WARM_UP_S + window_s + 3.0, Path(folder))
         try:
             time.sleep(_WARM_UP_S)
             before = _reading(server)
@@ -41,6 +74,7 @@ def run(streams: int = _STREAMS, window_s: float = _WINDOW_S) -> dict[str, objec
     share = cpu_s / wall_s / streams
     mib = 1024 * 1024
     return {
+        "source": source,
         "streams": streams,
         "seconds": round(wall_s, 1),
         "cpu_us_per_access_unit": round(cpu_s / units * 1e6, 1) if units else None,
@@ -52,10 +86,17 @@ def run(streams: int = _STREAMS, window_s: float = _WINDOW_S) -> dict[str, objec
         "generator_core_share": round(float(sent["cpu_s"]) / (_WARM_UP_S + window_s), 3),
         "generator_late_ms_p99": round(float(sent["late_ms_p99"]), 2),
         "generator_lost_connections": sent["lost_connections"],
-        "method": _METHOD.format(streams=streams, window=window_s),
+        "child_core_share_per_stream": round((after["child_cpu_s"] - before["child_cpu_s"]) / wall_s / streams, 5),
+        "method": (_METHOD if source == "rtmp" else _PUSH_METHOD).format(streams=streams, window=window_s),
     }
 
 
 def _reading(server: BenchServer) -> dict[str, float]:
     units = server.metric("onrecord_stream_fragments_total")
-    return {"units": units, "cpu_s": server.cpu_s(), "rss": server.rss_bytes(), "at_s": time.monotonic()}
+    return {
+        "units": units,
+        "cpu_s": server.cpu_s(),
+        "child_cpu_s": server.child_cpu_s(),
+        "rss": server.rss_bytes(),
+        "at_s": time.monotonic(),
+    }

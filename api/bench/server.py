@@ -37,6 +37,19 @@ class BenchServer:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
+    def child_cpu_s(self) -> float:
+        """User and system CPU seconds of its children that live now, and of those it has waited for."""
+        pid = self.process.pid
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks = int(fields[13]) + int(fields[14])
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            try:
+                fields = Path(f"/proc/{child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICKS_PER_S
+
     def rss_bytes(self) -> int:
         """Resident memory without files mapped: what the process itself holds."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()
@@ -56,6 +69,15 @@ class BenchServer:
         with urllib.request.urlopen(request, timeout=10) as answer:
             body: bytes = answer.read()
         return body
+
+    def ticket(self, stream_id: str) -> str:
+        """A ticket to watch `stream_id`."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/v1/streams/{stream_id}/ticket", method="POST"
+        )
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return str(json.load(answer)["ticket"])
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""

@@ -3,6 +3,7 @@
 Source: ITU-T H.264 7.3.2.1 and annex E; ISO/IEC 14496-15 5.3.3.1.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.bits import Bits
@@ -17,15 +18,20 @@ _MACROBLOCK = 16
 _SPS, _PPS = 7, 8
 _PROFILES_WITH_CHROMA = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 _EXTENDED_SAR = 255
+_MAX_REORDER, _MAX_HRD = 16, 32
 
 
 @dataclass(frozen=True, slots=True)
 class Sps:
-    """What a sequence parameter set says about the picture. frame_duration: 90 kHz ticks, 0 where it does not say."""
+    """What a sequence parameter set says about the picture. frame_duration: 90 kHz ticks, 0 where it does not say.
+
+    reorder: how many pictures may come before one that is shown earlier; None where it does not say.
+    """
 
     width: int
     height: int
     frame_duration: int
+    reorder: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,13 @@ def read_sps(nal: bytes) -> Sps:
         height -= (top + bottom) * fields * (2 if chroma == 1 and not is_planes else 1)
     if width < 1 or height < 1:
         raise CodecUnsupported("the SPS crops the whole picture away")
-    return Sps(width, height, _read_frame_duration(bits) if bits.flag() else 0)
+    if not bits.flag():
+        return Sps(width, height, 0)
+    duration = _read_frame_duration(bits)
+    reorder = None
+    with suppress(CodecUnsupported):  # cameras get what stands behind the timing wrong, and play all the same
+        reorder = _read_reorder(bits)
+    return Sps(width, height, duration, reorder)
 
 
 def _read_chroma(bits: Bits) -> tuple[int, bool]:
@@ -180,4 +192,36 @@ def _read_frame_duration(bits: Bits) -> int:
     if not bits.flag():
         return 0
     units, scale = bits.u(32), bits.u(32)
+    bits.flag()  # fixed_frame_rate_flag
     return frame_duration(2 * units, scale)
+
+
+def _read_reorder(bits: Bits) -> int | None:
+    """max_num_reorder_frames of the VUI behind its timing."""
+    has_buffering = [_skip_hrd(bits) for _ in ("NAL", "VCL")]
+    if any(has_buffering):
+        bits.flag()  # low_delay_hrd_flag
+    bits.flag()  # pic_struct_present_flag
+    if not bits.flag():
+        return None
+    bits.flag()  # motion_vectors_over_pic_boundaries_flag
+    for _ in range(4):
+        bits.ue()  # sizes and vector lengths
+    reorder = bits.ue()
+    return reorder if reorder <= _MAX_REORDER else None
+
+
+def _skip_hrd(bits: Bits) -> bool:
+    """Whether there were hypothetical reference decoder parameters here."""
+    if not bits.flag():
+        return False
+    count = bits.ue() + 1
+    if count > _MAX_HRD:
+        raise CodecUnsupported(f"the SPS says {count} coded picture buffers; at most {_MAX_HRD}")
+    bits.u(8)
+    for _ in range(count):
+        bits.ue()
+        bits.ue()
+        bits.flag()
+    bits.u(20)
+    return True

@@ -30,6 +30,8 @@ class HevcSps:
     width: int
     height: int
     frame_duration: int
+    reorder: int | None = None
+    """How many pictures may come before one that is shown earlier; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,12 @@ def read_hevc_sps(nal: bytes) -> HevcSps:
     _skip_profile_and_level(bits, sub_layers)
     bits.ue()  # sps_seq_parameter_set_id
     width, height = _read_size(bits)
-    duration = 0
+    duration, reorder = 0, None
     with suppress(CodecUnsupported):
-        _skip_to_vui(bits, sub_layers)
+        reorder, order_bits = _read_reorder(bits, sub_layers)
+        _skip_to_vui(bits, order_bits)
         duration = _read_frame_duration(bits) if bits.flag() else 0
-    return HevcSps(width, height, duration)
+    return HevcSps(width, height, duration, reorder)
 
 
 def _read_size(bits: Bits) -> tuple[int, int]:
@@ -147,14 +150,20 @@ def _skip_profile_and_level(bits: Bits, sub_layers: int) -> None:
         bits.u(_PROFILE_BITS * has_profile + _LEVEL_BITS * has_level)
 
 
-def _skip_to_vui(bits: Bits, sub_layers: int) -> None:
+def _read_reorder(bits: Bits, sub_layers: int) -> tuple[int, int]:
+    """sps_max_num_reorder_pics of the highest layer, and how many bits a picture's order has."""
     bits.ue()  # bit_depth_luma_minus8
     bits.ue()  # bit_depth_chroma_minus8
     order_bits = bits.ue() + 4
+    reorder = 0
     for _ in range(sub_layers + 1 if bits.flag() else 1):
-        bits.ue()  # buffering, reordering and latency of a layer
-        bits.ue()
-        bits.ue()
+        bits.ue()  # sps_max_dec_pic_buffering_minus1
+        reorder = bits.ue()
+        bits.ue()  # sps_max_latency_increase_plus1
+    return _bounded(reorder, _MAX_PICTURES, "pictures out of order"), order_bits
+
+
+def _skip_to_vui(bits: Bits, order_bits: int) -> None:
     for _ in range(6):
         bits.ue()  # coding block, transform block and hierarchy sizes
     if bits.flag() and bits.flag():

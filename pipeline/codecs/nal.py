@@ -24,13 +24,21 @@ def with_long_nal_lengths(data: bytes, nal_length_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def check_nal_lengths(data: bytes) -> None:
-    """Raises: ProtocolError: the 4-byte NAL lengths of an access unit do not add up to its size."""
+def prefixed_nal_units(data: bytes) -> list[bytes]:
+    """The NAL units of an access unit with 4-byte lengths; empty ones are left out.
+
+    Raises: ProtocolError: the lengths do not add up to its size.
+    """
+    units: list[bytes] = []
     at = 0
     size = len(data)
     for _ in range(_MAX_NAL_UNITS):
         if at + 4 > size:
             break
-        at += 4 + int.from_bytes(data[at : at + 4], "big")
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if end > at + 4:
+            units.append(data[at + 4 : end])
+        at = end
     if at != size:
         raise ProtocolError("the NAL lengths of a picture do not add up; the publisher must send AVCC, not Annex B")
+    return units

@@ -89,5 +89,7 @@ def _read_trak(body: bytes) -> Track:
     stbl = dict(children(dict(children(mdia[b"minf"]))[b"stbl"]))
     track_id = struct.unpack_from(">I", boxes[b"tkhd"], 12)[0]
     timescale = struct.unpack_from(">I", mdia[b"mdhd"], 12)[0]
+    if not timescale:
+        raise BoxMalformed("the init segment gives a track no time scale")
     ((kind, entry),) = children(stbl[b"stsd"][8:])
     return read_entry(kind, entry, track_id, timescale)

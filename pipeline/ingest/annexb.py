@@ -5,6 +5,8 @@ Source: ITU-T H.264 annex B and 7.3.2; H.265 annex B and 7.3.2; ISO/IEC 14496-15
 """
 
 from pipeline.bits import Bits
+from pipeline.codecs.h264 import read_avcc
+from pipeline.codecs.h265 import read_hvcc
 from pipeline.errors import CodecUnsupported, LimitExceeded
 from pipeline.ingest.records import Codec
 
@@ -18,29 +20,57 @@ _H265_VPS, _H265_SPS, _H265_PPS, _H265_DELIMITER = 32, 33, 34, 35
 _PROFILE_BYTES = 12  # general profile, tier, compatibility, constraints, level
 
 
+class AvcSets:
+    """The parameter sets an H.264 stream has told, and the avcC they make; empty until there is one of each."""
+
+    def __init__(self, config: bytes = b"") -> None:
+        """Raises: CodecUnsupported: `config` is given and is no avcC."""
+        self.config = config
+        self._sps: dict[int, bytes] = {}
+        self._pps: dict[int, bytes] = {}
+        self._has_news = False
+        if config:
+            read = read_avcc(config)
+            for nal in (*read.sps, *read.pps):
+                self.learn(nal)
+            self._has_news = False
+
+    def learn(self, nal: bytes) -> bool:
+        """Whether `nal` is a parameter set. Raises: CodecUnsupported, LimitExceeded."""
+        kind = nal[0] & 31
+        if kind == _SPS:
+            self._has_news |= _learn(self._sps, Bits(nal[4:12], "SPS").ue(), nal)
+        elif kind == _PPS:
+            self._has_news |= _learn(self._pps, Bits(nal[1:9], "PPS").ue(), nal)
+        return kind in (_SPS, _PPS)
+
+    def settle(self) -> bool:
+        """Whether what was learnt since the last time makes another `config`. Raises: CodecUnsupported."""
+        is_new = self._has_news and bool(self._sps and self._pps)
+        if is_new:
+            self.config = make_avcc(list(self._sps.values()), list(self._pps.values()))
+            self._has_news = False
+        return is_new
+
+
 class AnnexBAvc:
     """H.264 of MPEG-TS: start codes become lengths; parameter sets go into the avcC, delimiters go."""
 
     codec = Codec.H264
 
     def __init__(self) -> None:
-        self.config = b""
-        self._sps: dict[int, bytes] = {}
-        self._pps: dict[int, bytes] = {}
+        self._sets = AvcSets()
+
+    @property
+    def config(self) -> bytes:
+        return self._sets.config
 
     def convert(self, data: bytes) -> bytes:
         parts: list[bytes] = []
-        has_new_sets = False
         for nal in nal_units(data):
-            kind = nal[0] & 31
-            if kind == _SPS:
-                has_new_sets |= _learn(self._sps, Bits(nal[4:12], "SPS").ue(), nal)
-            elif kind == _PPS:
-                has_new_sets |= _learn(self._pps, Bits(nal[1:9], "PPS").ue(), nal)
-            elif kind != _DELIMITER:
+            if not self._sets.learn(nal) and nal[0] & 31 != _DELIMITER:
                 parts += [len(nal).to_bytes(4, "big"), nal]
-        if has_new_sets and self._sps and self._pps:
-            self.config = make_avcc(list(self._sps.values()), list(self._pps.values()))
+        self._sets.settle()
         return b"".join(parts) if self.config else b""
 
 
@@ -97,27 +127,55 @@ def make_avcc(sps: list[bytes], pps: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
+class HevcSets:
+    """As AvcSets, with the VPS, for an hvcC."""
+
+    def __init__(self, config: bytes = b"") -> None:
+        """Raises: CodecUnsupported: `config` is given and is no hvcC."""
+        self.config = config
+        self._sets: dict[int, dict[int, bytes]] = {_H265_VPS: {}, _H265_SPS: {}, _H265_PPS: {}}
+        self._has_news = False
+        if config:
+            read = read_hvcc(config)
+            for nal in (*read.vps, *read.sps, *read.pps):
+                self.learn(nal)
+            self._has_news = False
+
+    def learn(self, nal: bytes) -> bool:
+        """Whether `nal` is a parameter set. Raises: CodecUnsupported, LimitExceeded."""
+        kind = nal[0] >> 1 & 63
+        sets = self._sets.get(kind)
+        if sets is not None:
+            self._has_news |= _learn(sets, _set_id(kind, nal), nal)
+        return sets is not None
+
+    def settle(self) -> bool:
+        """Whether what was learnt since the last time makes another `config`. Raises: CodecUnsupported."""
+        is_new = self._has_news and all(self._sets.values())
+        if is_new:
+            self.config = make_hvcc(self._sets)
+            self._has_news = False
+        return is_new
+
+
 class AnnexBHevc:
-    """H.265 of MPEG-TS: as AnnexBAvc, with the VPS, into an hvcC."""
+    """H.265 of MPEG-TS: as AnnexBAvc."""
 
     codec = Codec.H265
 
     def __init__(self) -> None:
-        self.config = b""
-        self._sets: dict[int, dict[int, bytes]] = {_H265_VPS: {}, _H265_SPS: {}, _H265_PPS: {}}
+        self._sets = HevcSets()
+
+    @property
+    def config(self) -> bytes:
+        return self._sets.config
 
     def convert(self, data: bytes) -> bytes:
         parts: list[bytes] = []
-        has_new_sets = False
         for nal in nal_units(data):
-            kind = nal[0] >> 1 & 63
-            sets = self._sets.get(kind)
-            if sets is not None:
-                has_new_sets |= _learn(sets, _set_id(kind, nal), nal)
-            elif kind != _H265_DELIMITER:
+            if not self._sets.learn(nal) and nal[0] >> 1 & 63 != _H265_DELIMITER:
                 parts += [len(nal).to_bytes(4, "big"), nal]
-        if has_new_sets and all(self._sets.values()):
-            self.config = make_hvcc(self._sets)
+        self._sets.settle()
         return b"".join(parts) if self.config else b""
 
 

@@ -49,6 +49,7 @@ class DemuxChild(asyncio.SubprocessProtocol):
         self._reader = RecordReader(settings.max_access_unit_bytes)
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
+        self._stdout: asyncio.ReadTransport | None = None
         self._is_whole = False
         self._room = asyncio.Event()
         self._gone = asyncio.Event()
@@ -77,6 +78,7 @@ class DemuxChild(asyncio.SubprocessProtocol):
             # asyncio types a pipe's transport as the base of reading and writing ones
             self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
             self._stdin.set_write_buffer_limits(_MAX_UNREAD_BYTES)
+        self._stdout = cast(asyncio.ReadTransport, transport.get_pipe_transport(_STDOUT))
         self._room.set()
 
     async def feed(self, data: bytes) -> None:
@@ -85,6 +87,15 @@ class DemuxChild(asyncio.SubprocessProtocol):
             self._stdin.write(data)
         if not self._room.is_set():
             await self._room.wait()
+
+    def pause(self) -> None:
+        """Read nothing more from it until `resume`: its pipe fills, and it waits."""
+        if self._stdout is not None and not self._stdout.is_closing():
+            self._stdout.pause_reading()
+
+    def resume(self) -> None:
+        if self._stdout is not None and not self._stdout.is_closing():
+            self._stdout.resume_reading()
 
     async def finish(self) -> None:
         """The body is over: returns when the child has told all of it and is gone."""

@@ -9,6 +9,11 @@ from pipeline.media import Packet, Track
 class Publication(Protocol):
     """One accepted publisher. All calls are plain, quick and made from the event loop's thread."""
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a line of the log about it says: device_id, and stream_id once there is a stream."""
+        ...
+
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         """These are the tracks from here on; the first packet comes after the first call.
 
@@ -18,6 +23,11 @@ class Publication(Protocol):
 
     def publish(self, packet: Packet) -> None:
         """One access unit, its times in ticks of its track on the *device's* axis, unrepaired."""
+        ...
+
+    @property
+    def pressure(self) -> float:
+        """How full the recorder's hold is, 0 to 1. Who sends faster than media plays, and can wait, then waits."""
         ...
 
     def lost(self, reason: str) -> None:

@@ -19,7 +19,9 @@ class Converter(Protocol):
     """One stream's access units as we carry them."""
 
     codec: Codec
-    config: bytes
+
+    @property
+    def config(self) -> bytes: ...
 
     def convert(self, data: bytes) -> bytes:
         """The access unit, empty where there is nothing to carry; `config` is brought up to date first.

@@ -10,7 +10,7 @@ from pipeline.media import Packet, Track
 _HEADER_BYTES = 9
 _TAG_HEADER_BYTES, _TRAILER_BYTES = 11, 4
 _MAX_HEADER_BYTES = 4096
-_AUDIO, _VIDEO = 8, 9
+_AUDIO, _VIDEO, _SCRIPT = 8, 9, 18
 _FILTERED = 0x20  # an encrypted tag
 
 
@@ -43,9 +43,10 @@ class FlvBody:
         self._held = len(buffer) - at
         return found
 
-    def finish(self, captured_at: float) -> list[Packet]:
-        """What the reader held back."""
-        return self._reader.finish(captured_at)
+    def finish(self, captured_at: float) -> list[tuple[Track, ...] | Packet]:
+        """What the reader held back, and before it the tracks where they are new."""
+        packets = self._reader.finish(captured_at)
+        return [self._reader.tracks, *packets] if packets and self._reader.has_new_tracks else [*packets]
 
     def _read_header(self, buffer: bytes) -> int:
         size = int.from_bytes(buffer[5:9], "big")
@@ -78,7 +79,9 @@ class FlvBody:
     ) -> None:
         kind = buffer[at]
         if kind & _FILTERED or kind not in (_AUDIO, _VIDEO):
-            return  # scripts are the device's claims about itself
+            if kind == _SCRIPT:
+                self._reader.promise(buffer[at + _TAG_HEADER_BYTES : end])
+            return
         reader = self._reader
         time_ms = int.from_bytes(buffer[at + 4 : at + 7], "big") | buffer[at + 7] << 24
         take = reader.video if kind == _VIDEO else reader.audio

@@ -23,6 +23,8 @@ from pipeline.ingest.rtmp.flv import FlvReader
 from pipeline.media import Packet, Track
 from pipeline.settings import IngestSettings, PushSettings
 
+_MOST_PRESSURE = 0.25  # of the recorder's hold; above it a body that comes faster than it plays has to wait
+_AHEAD_S = 10.0  # media this far ahead of our clock comes faster than it plays: nobody watches it live
 _CHILD_START_CPU_S = 3.0  # the interpreter and libav, on a slow machine
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,7 @@ class PushSession:
         self._starts: dict[int, int] = {}
         self._began_s = self._since_s = desk.clock.monotonic_s()
         self._packets_seen = 0
+        self._relief: anyio.Event | None = None  # set once the recorder has kept up; None while it keeps up
         self._publication = publication(self)
 
     async def run(self, body: AsyncIterator[bytes], content_type: str = "") -> None:
@@ -71,6 +74,10 @@ class PushSession:
     def check(self, now_s: float) -> None:
         """Hold it to its deadlines. Called a few times a second."""
         settings = self._desk.settings
+        if self._relief is not None:
+            self._since_s = now_s  # it is we who let it wait
+            if self._publication.pressure <= _MOST_PRESSURE / 2:
+                self._let_go()
         if self.packets != self._packets_seen:
             self._packets_seen = self.packets
             self._since_s = now_s
@@ -88,7 +95,7 @@ class PushSession:
             if self._failure is not None:
                 raise self._failure
         except OnRecordError as error:
-            log.info("push broke off", reason=str(error), packets=self.packets)
+            log.info("push broke off", **self._publication.ids, reason=str(error), packets=self.packets)
             self._publication.lost(str(error))
             raise
         except anyio.get_cancelled_exc_class():
@@ -122,6 +129,8 @@ class PushSession:
         self._take(flv.feed(head, clock.utc_s()))
         async for data in body:
             self._take(flv.feed(data, clock.utc_s()))
+            if self._relief is not None:
+                await self._relief.wait()
         self._take(flv.finish(clock.utc_s()))
 
     async def _run_child(
@@ -168,6 +177,22 @@ class PushSession:
                         self._starts.setdefault(each.track_id, each.dts)
             ticks = packet.dts - self._starts[packet.track_id]
             self.media_s = max(self.media_s, ticks / timescales[packet.track_id])
+            if self._relief is None and self._publication.pressure > _MOST_PRESSURE:
+                self._hold_back()
+
+    def _hold_back(self) -> None:
+        """The recorder does not keep up with a body that comes faster than it plays: the body waits."""
+        if self._desk.clock.monotonic_s() - self._began_s + _AHEAD_S < self.media_s:
+            self._relief = anyio.Event()
+            if self._child is not None:
+                self._child.pause()
+
+    def _let_go(self) -> None:
+        relief, self._relief = self._relief, None
+        if relief is not None:
+            relief.set()
+        if self._child is not None:
+            self._child.resume()
 
     def _take_rare(self, record: Record | tuple[Track, ...]) -> None:
         match record:
@@ -175,7 +200,12 @@ class PushSession:
                 limits = self._desk.ingest
                 self._set_tracks(tuple(track_of(*each, limits.max_width, limits.max_height) for each in found))
             case TrackSkipped(name):
-                log.warning("a track is not carried", track=name, remedy="use H.264 or H.265 with AAC or Opus")
+                log.warning(
+                    "a track is not carried",
+                    **self._publication.ids,
+                    track=name,
+                    remedy="use H.264 or H.265 with AAC or Opus",
+                )
             case Jailed(missing):
                 self._desk.caged(missing)
             case (Track(), *_):
@@ -208,6 +238,8 @@ class Pushes:
         self.accepted = 0
         self.broken = 0
         """Those that did not come to a good end."""
+        self.demuxers_failed = 0
+        """Of the broken: the demuxer died, was killed for its use of the machine, or could not be started."""
         self.cage_lacks: str | None = None
         """What the demuxers' cage lacks on this machine; empty: nothing; None: none has run yet."""
         self._sessions: set[PushSession] = set()
@@ -231,8 +263,9 @@ class Pushes:
         self.accepted += 1
         try:
             yield session
-        except OnRecordError:
+        except OnRecordError as error:
             self.broken += 1
+            self.demuxers_failed += isinstance(error, WorkerFailed)
             raise
         finally:
             self._sessions.discard(session)

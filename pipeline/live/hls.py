@@ -2,11 +2,12 @@
 
 Nothing is stored twice: a part is a list of references to the fragments the WebSocket viewers and the recorder get; its
 bytes are joined when somebody asks. Knows no HTTP.
-Source: draft-pantos-hls-rfc8216bis (section numbers in the comments are of -17).
+Source: draft-pantos-hls-rfc8216bis (section numbers in the comments are of -17; the newest seen is -20, February 2026).
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import ceil, floor
 
 import anyio
 
@@ -16,15 +17,15 @@ from pipeline.hub import Stream
 from pipeline.media import VIDEO_TRACK, Ended, Fragment, Gap, Item, TracksChanged
 
 PART_TARGET_S = 0.34  # eight pictures at 25 a second; the hold-back of three parts keeps a viewer about 1.3 s behind
+FULL_PART = 0.85  # 4.4.4.9: of the part target; only a segment's last part may be shorter
+_ADVANCE_S = 3.0  # 6.2.5.2: the advance part limit, for parts shorter than a second
 SEGMENT_S = 1.9  # a segment ends at the first key frame after this: of the usual 2 s, at the next one
 TARGET_DURATION_S = 6  # and without one here; 4.4.3.1: no segment may round to more, and it never changes
 _KEEP_SEGMENTS = 7  # of which the parts of the newest three are listed (4.4.4.9: parts near the edge only)
 _PARTS_OF_SEGMENTS = 3
 _SKIP_UNTIL_S = 6 * TARGET_DURATION_S  # 4.4.3.8: at least six times the target duration
-_SERVER_CONTROL = (
-    f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={3 * PART_TARGET_S:.3f},"
-    f"HOLD-BACK={3 * TARGET_DURATION_S:.1f},CAN-SKIP-UNTIL={_SKIP_UNTIL_S:.1f}"
-)
+_QUERY = b"\0"  # stands for a viewer's own query where the playlist was written once for all of them
+_JOINED_PARTS = 2  # of about 80 KB: the newest, which every viewer asks for at once, and the one before a segment's end
 
 
 @dataclass(slots=True)
@@ -60,6 +61,17 @@ class Segment:
         return sum(part.duration_s for part in self.parts)
 
 
+def part_target_s(picture_s: float) -> float:
+    """The part target for pictures of this length, such that whole pictures fill a part as far as 4.4.4.9 asks.
+
+    At 8 pictures a second PART_TARGET_S would hold two of them, which is too little: the target becomes three.
+    """
+    pictures = floor(PART_TARGET_S / picture_s)
+    if pictures * picture_s >= FULL_PART * PART_TARGET_S:
+        return PART_TARGET_S
+    return ceil((pictures + 1) * picture_s * 1000 + 1) / 1000
+
+
 class Playlist:
     """The live window of one stream. A Reader of the hub; owned by the event loop's thread.
 
@@ -69,6 +81,8 @@ class Playlist:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.is_ended = False
+        self.part_target_s = PART_TARGET_S
+        """Set by the pictures that are there at the beginning, then never changed."""
         self._inits: dict[int, bytes] = {}
         self._init_number = -1
         self._segments: deque[Segment] = deque()
@@ -77,12 +91,21 @@ class Playlist:
         self._discontinuities = 0  # that left the window
         self._is_discontinuous = False
         self._timescales: dict[int, int] = {}
+        self._gop_pictures = self._since_key = 0
+        """How many pictures the last whole group had, and this one has so far."""
+        self._picture_s = 0.0
         self._changed = anyio.Event()
+        self._written: dict[bool, bytes] = {}
+        """The playlist of now without and with what a delta update leaves out."""
+        self._joined: deque[tuple[Part, bytes]] = deque(maxlen=_JOINED_PARTS)
         for fragment in self._join():
             self._take(fragment)
 
     def _join(self) -> list[Fragment]:
         cached = list(self.stream.cached())
+        shown_s = [fragment.pts_s for fragment in cached if fragment.track_id == VIDEO_TRACK]
+        if len(shown_s) > 1:
+            self.part_target_s = part_target_s((max(shown_s) - min(shown_s)) / (len(shown_s) - 1))
         self.stream.attach(self)
         return cached
 
@@ -128,12 +151,20 @@ class Playlist:
         for segment in self._segments:
             if segment.number == number:
                 if index < len(segment.parts):
-                    return segment.parts[index].data
+                    return self._bytes_of(segment.parts[index])
                 if not segment.is_closed and index == len(segment.parts):
                     return None
         if (number, index) == self._hint():
             return None
         raise StreamUnknown("this part is not, or no longer, in the playlist")
+
+    def _bytes_of(self, part: Part) -> bytes:
+        for known, data in self._joined:
+            if known is part:
+                return data
+        data = part.data
+        self._joined.append((part, data))
+        return data
 
     @property
     def has_segment(self) -> bool:
@@ -147,26 +178,38 @@ class Playlist:
             return False
         if index is None:
             return number < newest.number or (number == newest.number and newest.is_closed)
-        if number == newest.number and index >= len(newest.parts):
-            return newest.is_closed  # 6.2.5.2: beyond the last part of a closed segment means the next segment's first
-        return number <= newest.number
+        if number == newest.number:
+            return index < len(newest.parts)
+        if number == newest.number - 1 and not newest.parts and len(self._segments) > 1:
+            # 6.2.5.2: beyond the last part of a closed segment means the next segment's first
+            return index < len(self._segments[-2].parts)
+        return number < newest.number
 
-    def is_too_far(self, number: int) -> bool:
-        """6.2.5.2: a client that asks for more than two segments ahead gets 400."""
-        return number > self._next_number + 2
+    def is_too_far(self, number: int, index: int | None) -> bool:
+        """6.2.5.2: a client that asks for more than two segments ahead, or three seconds of parts, gets 400."""
+        newest = self._next_number - 1
+        if index is not None and number == newest and self._open is not None:
+            return index >= len(self._segments[-1].parts) + ceil(_ADVANCE_S / self.part_target_s)
+        return number > newest + 2
 
     async def wait(self) -> None:
         """Until something changes."""
         await self._changed.wait()
 
-    def text(self, query: str, *, skip: bool) -> str:
+    def text(self, query: bytes, *, skip: bool) -> bytes:
         """The playlist. query: is appended to every URI (the viewer's session). skip: a delta update is wanted."""
+        written = self._written.get(skip)
+        if written is None:
+            written = self._written[skip] = self._write(_QUERY.decode(), skip=skip).encode()
+        return written.replace(_QUERY, query)
+
+    def _write(self, query: str, *, skip: bool) -> str:
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:9",
             f"#EXT-X-TARGETDURATION:{TARGET_DURATION_S}",
-            _SERVER_CONTROL,
-            f"#EXT-X-PART-INF:PART-TARGET={PART_TARGET_S:.3f}",
+            self._server_control(),
+            f"#EXT-X-PART-INF:PART-TARGET={self.part_target_s:.3f}",
             f"#EXT-X-MEDIA-SEQUENCE:{self._segments[0].number if self._segments else 0}",
             f"#EXT-X-DISCONTINUITY-SEQUENCE:{self._discontinuities}",
         ]
@@ -195,6 +238,12 @@ class Playlist:
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part{number}.{index}.m4s{query}"')
         return "\n".join(lines) + "\n"
 
+    def _server_control(self) -> str:
+        return (
+            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={3 * self.part_target_s:.3f},"
+            f"HOLD-BACK={3 * TARGET_DURATION_S:.1f},CAN-SKIP-UNTIL={_SKIP_UNTIL_S:.1f}"
+        )
+
     def _part_line(self, segment: Segment, index: int, query: str) -> str:
         part = segment.parts[index]
         independent = ",INDEPENDENT=YES" if part.starts_with_key else ""
@@ -214,14 +263,26 @@ class Playlist:
 
     def _hint(self) -> tuple[int, int]:
         newest = self._segments[-1] if self._segments else None
-        if newest is None or newest.is_closed:
+        if newest is None or newest.is_closed or self._is_full(newest):
             return self._next_number, 0
         return newest.number, len(newest.parts)
+
+    def _is_full(self, segment: Segment) -> bool:
+        """Whether the next picture will begin another segment, as far as the last group of pictures tells.
+
+        A hint that turns out wrong is answered with 404, as 6.2.6 allows; a player only loses the head start.
+        """
+        if self._part.start_s is not None:
+            return False  # its next part is under way
+        age_s = segment.duration_s
+        is_key_due = self._since_key == self._gop_pictures
+        return (is_key_due and age_s >= SEGMENT_S) or age_s + self._picture_s > TARGET_DURATION_S
 
     def _take(self, fragment: Fragment) -> None:
         if fragment.track_id != VIDEO_TRACK and self.stream.has_video:
             self._part.fragments.append(fragment)  # parts are cut at pictures; sound goes with the next one
             return
+        self._count(fragment)
         start_s = fragment.dts / self._timescales[fragment.track_id]
         segment = self._open
         if segment is not None:
@@ -235,12 +296,23 @@ class Playlist:
                 return  # nobody can begin here
             segment = self._open_segment(fragment)
         part = self._part
+        if part.start_s is not None and start_s + fragment.duration_s - part.start_s > self.part_target_s:
+            # how long the picture before was is known only now
+            part.duration_s = min(start_s - part.start_s, self.part_target_s)
+            self._close_part(segment)
+            part = self._part
         if part.start_s is None:
             part.start_s, part.starts_with_key = start_s, fragment.is_key
         part.fragments.append(fragment)
         part.duration_s = start_s + fragment.duration_s - part.start_s
-        if part.duration_s + fragment.duration_s > PART_TARGET_S:
+        if part.duration_s + fragment.duration_s > self.part_target_s:
             self._close_part(segment)
+
+    def _count(self, fragment: Fragment) -> None:
+        self._picture_s = fragment.duration_s
+        if fragment.is_key:
+            self._gop_pictures, self._since_key = self._since_key, 0
+        self._since_key += 1
 
     @property
     def _open(self) -> Segment | None:
@@ -251,6 +323,7 @@ class Playlist:
         self._is_discontinuous = False
         self._next_number += 1
         self._segments.append(segment)
+        self._written.clear()
         while len(self._segments) > _KEEP_SEGMENTS:
             gone = self._segments.popleft()
             self._discontinuities += gone.is_discontinuous
@@ -274,5 +347,6 @@ class Playlist:
         self._tell()
 
     def _tell(self) -> None:
+        self._written.clear()
         changed, self._changed = self._changed, anyio.Event()
         changed.set()

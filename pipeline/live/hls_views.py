@@ -12,12 +12,17 @@ from pipeline.events import EventSink, ViewEnded, ViewStarted
 from pipeline.hub import Stream
 from pipeline.live.hls import Playlist
 
+MOST_WAITING = 8  # of a view's requests: a playlist and a part at a time, and again after a broken connection
 IDLE_S = 15.0  # a plain HLS player asks every target duration of 6 s, a low-latency one three times a second
 
 
 @dataclass(slots=True)
 class HlsView:
-    """One viewer of one stream. secret: stands in the URIs of its playlist and opens nothing else."""
+    """One viewer of one stream.
+
+    secret: stands in the URIs of its playlist and opens nothing else. waiting: its requests that are held open for
+    media that is to come. Bound: MOST_WAITING.
+    """
 
     view_id: str
     secret: str
@@ -25,6 +30,7 @@ class HlsView:
     playlist: Playlist
     started_s: float
     asked_s: float
+    waiting: int = 0
 
 
 class HlsViews:

@@ -4,6 +4,7 @@ OSError becomes StorageError here and nowhere else. Knows no media.
 """
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,14 @@ class Disk(Protocol):
 
     def open_append(self, path: Path) -> int:
         """A descriptor of a file that exists; every write appends."""
+        ...
+
+    def claim(self, descriptor: int) -> None:
+        """The file is ours until it is closed or this process ends; other processes see that with `is_claimed`."""
+        ...
+
+    def is_claimed(self, path: Path) -> bool:
+        """Whether a living process claims the file."""
         ...
 
     def write(self, descriptor: int, data: bytes) -> None:
@@ -73,6 +82,24 @@ class SystemDisk:
 
     def open_append(self, path: Path) -> int:
         return self._open(path, 0)
+
+    def claim(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _mapped(error, "another process writes this recording") from error
+
+    def is_claimed(self, path: Path) -> bool:
+        descriptor = self._open(path, 0)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise _mapped(error, f"{path} cannot be locked") from error
+        finally:
+            os.close(descriptor)
+        return False
 
     def write(self, descriptor: int, data: bytes) -> None:
         try:

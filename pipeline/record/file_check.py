@@ -59,6 +59,8 @@ def _check_stamp(data: bytes, line: SegmentLine, recording: RecordingLine | None
         return [Defect(line.file, "foreign_segment", detail)]
     if stamp.base_ticks != line.base_ticks or stamp.captured_at != line.captured_at:
         return [Defect(line.file, "times_differ", "the file's own stamp and the manifest differ")]
+    if stamp.conversions != line.conversions:
+        return [Defect(line.file, "tracks_differ", "the file's own stamp tells of other conversions than the manifest")]
     return []
 
 

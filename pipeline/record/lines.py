@@ -43,6 +43,7 @@ class SegmentLine:
     there, by track id. captured_at, captured_until: arrival here of its first and last fragment. device_at,
     device_offset_s: what the device's own clock said, None where it said nothing. is_suspect: the disk did not
     confirm these bytes. is_recovered: closed after a crash; its unwritten tail was cut.
+    conversions: how we changed what the device sent, by track id; empty where the file holds the device's own bytes.
     """
 
     file: str
@@ -61,6 +62,7 @@ class SegmentLine:
     gaps: tuple[Gap, ...]
     is_recovered: bool
     is_suspect: bool
+    conversions: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _tree(line: Line) -> dict[str, Json]:
                 "codecs": list(line.codecs), "captured_at": line.captured_at, "captured_until": line.captured_until,
                 "device_at": line.device_at, "device_offset_s": line.device_offset_s,
                 "gaps": [_gap_tree(gap) for gap in line.gaps], "recovered": line.is_recovered,
-                "suspect": line.is_suspect,
+                "suspect": line.is_suspect, **conversions_tree(line.conversions),
             }  # fmt: skip
         case HeadLine():
             return {
@@ -180,6 +182,11 @@ def _tree(line: Line) -> dict[str, Json]:
                 "type": "key_change", "at": line.at, "old_public_key": _base64(line.old_public_key),
                 "new_public_key": _base64(line.new_public_key), "signature": _base64(line.signature),
             }  # fmt: skip
+
+
+def conversions_tree(conversions: tuple[tuple[int, str], ...]) -> dict[str, Json]:
+    """The field `conversions`, which is left out where nothing was converted."""
+    return {"conversions": {str(track): text for track, text in conversions}} if conversions else {}
 
 
 def _line(fields: "_Fields") -> Line:
@@ -208,12 +215,14 @@ def _line(fields: "_Fields") -> Line:
 
 def _segment(fields: "_Fields") -> SegmentLine:
     base = fields.under("base_ticks")
+    converted = fields.under("conversions") if fields.has("conversions") else None
     return SegmentLine(
         fields.text("file"), fields.whole("size_bytes"), fields.text("sha256"), fields.text("prev"),
         fields.number("first_pts_s"), fields.number("last_pts_s"), fields.number("end_s"),
         tuple((int(track), base.whole(track)) for track in base.names()), fields.texts("codecs"),
         fields.text("captured_at"), fields.text("captured_until"), fields.text_or_none("device_at"),
         fields.number_or_none("device_offset_s"), _gaps(fields), fields.flag("recovered"), fields.flag("suspect"),
+        tuple((int(track), converted.text(track)) for track in converted.names()) if converted else (),
     )  # fmt: skip
 
 
@@ -248,6 +257,9 @@ class _Fields:
         if not isinstance(tree, dict):
             raise ValueError("not a JSON object")
         self._tree: dict[str, object] = tree
+
+    def has(self, name: str) -> bool:
+        return name in self._tree
 
     def names(self) -> list[str]:
         return list(self._tree)

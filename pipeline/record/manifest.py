@@ -9,7 +9,10 @@ NAME = "manifest.jsonl"
 
 
 class Manifest:
-    """Append-only. Bytes stay in memory until they are synced, so that a failed sync can write them again."""
+    """Append-only, and claimed while it is open, so that recovery leaves it alone.
+
+    Bytes stay in memory until they are synced, so that a failed sync can write them again.
+    """
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._path = folder / NAME
@@ -33,6 +36,7 @@ class Manifest:
         if self._descriptor is None:
             open_file = self._disk.open_append if self._durable_bytes else self._disk.create
             self._descriptor = open_file(self._path)
+            self._disk.claim(self._descriptor)
         if self._is_torn:
             self._disk.truncate(self._descriptor, self._durable_bytes + self._written)
             self._is_torn = False

@@ -46,6 +46,7 @@ class Recorder:
         self._emit = emit
         self._recordings: list[Recording] = []
         self._is_low = False
+        self._turn = anyio.Lock()  # a recording is in one commit at a time
 
     @property
     def is_failed(self) -> bool:
@@ -86,6 +87,11 @@ class Recorder:
         """One group commit: afterwards all that was offered before is on the medium, or an alarm stands."""
         await self._commit(_SLICE_BYTES, abandon=False)
 
+    async def settle(self) -> None:
+        """Commit until every stream that ended has its final head, or the disk refuses."""
+        while any(recording.has_ended for recording in self._recordings) and not self.is_failed:
+            await self.commit()
+
     async def close(self) -> None:
         """Close every segment and write every final head, in 5 s at most; the next start recovers what is left."""
         for recording in self._recordings:
@@ -99,6 +105,10 @@ class Recorder:
         self._recordings.clear()
 
     async def _commit(self, most_bytes: int, *, abandon: bool) -> None:
+        async with self._turn:
+            await self._commit_now(most_bytes, abandon=abandon)
+
+    async def _commit_now(self, most_bytes: int, *, abandon: bool) -> None:
         for recording in self._recordings:
             recording.resume(most_bytes)
         made = [(recording, recording.commit()) for recording in self._recordings]

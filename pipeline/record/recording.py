@@ -62,6 +62,7 @@ class Recording:
         self._gaps: list[Gap] = []  # those that belong to no segment yet
         self._end_reason: str | None = None
         self._synced = 0  # places in the ring: all before is on the medium
+        self._offered_bytes = self._asked_bytes = self._kept_bytes = 0  # in all; in the commit under way; and done
         self._has_folder = False
         self._is_behind = False  # the ring holds what no segment has yet
         self._cursor = 0  # while behind: the next place to write
@@ -73,6 +74,16 @@ class Recording:
     @property
     def has_open_segment(self) -> bool:
         return self._segment is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more will be offered; see `is_ended` for what is on the medium."""
+        return self._end_reason is not None
+
+    @property
+    def pressure(self) -> float:
+        """What was offered and is not on the medium yet, of what the hold may take; above 1 media may be lost."""
+        return (self._offered_bytes - self._kept_bytes) / self._hold_bytes
 
     def begin(self) -> None:
         """Make the folder and the manifest; a disk that refuses is an alarm, not an error."""
@@ -92,6 +103,7 @@ class Recording:
                 self._covered_s = end_s
             ring = self._ring
             ring.append(item)
+            self._offered_bytes += len(item.data)
             if not self._is_behind:
                 began_s = perf_counter()
                 try:
@@ -140,6 +152,7 @@ class Recording:
     def commit(self) -> Commit | None:
         """What the disk thread shall do now, or None if there is nothing."""
         mark = self._cursor if self._is_behind else self._ring.end
+        self._asked_bytes = self._kept_bytes if self._is_behind else self._offered_bytes
         segment = self._segment if mark > self._synced else None
         is_last = self._end_reason is not None and not self._is_behind and self._segment is None
         has_work = segment is not None or self._closing or self._store.manifest.has_pending or is_last
@@ -163,6 +176,7 @@ class Recording:
             self._alarm(commit.error)
         else:
             self._synced = max(self._synced, commit.mark)
+            self._kept_bytes = self._asked_bytes
             self._ring.forget_synced(self._synced)
             if self.is_failed and not self._is_behind:
                 self.is_failed = False

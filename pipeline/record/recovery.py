@@ -58,14 +58,14 @@ class _Plan:
 
 
 def recover(root: Path, signer: Signer, disk: Disk, clock: Clock, emit: EventSink) -> RecoveryReport:
-    """End every recording under `root` that has no final head.
+    """End every recording under `root` that has no final head and that no living process writes.
 
     Raises: StorageError: the disk refuses; run again when it does not.
     """
     report = RecoveryReport()
     plans = []
     with ThreadPoolExecutor(_THREADS) as threads:
-        folders = [folder for folder in sorted(root.glob(_DAYS)) if not _is_final(folder / NAME)]
+        folders = [folder for folder in sorted(root.glob(_DAYS)) if _is_left(folder / NAME, disk)]
         for folder, plan in zip(folders, threads.map(lambda each: _planned(each, signer), folders), strict=True):
             if isinstance(plan, _Plan):
                 plans.append(plan)
@@ -129,6 +129,10 @@ def _append(plan: _Plan, disk: Disk) -> None:
         disk.write(descriptor, plan.raw)
     finally:
         disk.close(descriptor)
+
+
+def _is_left(manifest: Path, disk: Disk) -> bool:
+    return not _is_final(manifest) and not (manifest.exists() and disk.is_claimed(manifest))
 
 
 def _is_final(manifest: Path) -> bool:
@@ -214,6 +218,7 @@ def _line(name: str, size_bytes: int, sha256: str, found: Scan, covered_s: float
         name, size_bytes, sha256, "", seconds(found.first_pts_s), seconds(found.last_pts_s), seconds(found.end_s),
         found.stamp.base_ticks, tuple(track.codec for track in found.tracks), found.stamp.captured_at,
         rfc3339(captured_until), None, None, tuple(gaps), True, found.is_damaged,
+        found.stamp.conversions,
     )  # fmt: skip
 
 

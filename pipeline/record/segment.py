@@ -23,9 +23,9 @@ class Segment:
     """
 
     __slots__ = (
-        "_base", "_captured_at", "_captured_until", "_codecs", "_disk", "_hash", "descriptor", "end_s", "file",
-        "first_pts_s", "gaps", "has_name", "init_bytes", "is_lined", "is_suspect", "is_synced", "is_torn", "last_pts_s",
-        "rotate_at_s", "size_bytes",
+        "_base", "_captured_at", "_captured_until", "_codecs", "_conversions", "_disk", "_hash", "descriptor", "end_s",
+        "file", "first_pts_s", "gaps", "has_name", "init_bytes", "is_lined", "is_suspect", "is_synced", "is_torn",
+        "last_pts_s", "rotate_at_s", "size_bytes",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, file: str, first: Fragment, codecs: tuple[str, ...], disk: Disk) -> None:
@@ -45,6 +45,7 @@ class Segment:
         self._captured_at = self._captured_until = first.captured_at
         self._codecs = codecs
         self._base: dict[int, int] = {}
+        self._conversions: tuple[tuple[int, str], ...] = ()
         self._hash = hashlib.sha256()
         self._disk = disk
 
@@ -58,11 +59,13 @@ class Segment:
         Raises: StorageError: nothing of the file is left, unless the disk refuses that too.
         """
         base_ticks = tuple((track.track_id, round(base_s * track.timescale)) for track in header.tracks)
-        stamp = Stamp(recording, file, base_ticks, rfc3339(first.captured_at))
+        conversions = tuple((track.track_id, track.origin) for track in header.tracks if track.origin)
+        stamp = Stamp(recording, file, base_ticks, rfc3339(first.captured_at), conversions)
         init = stamped(header.init, stamp)
         descriptor = disk.create(folder / file)
         segment = cls(descriptor, file, first, tuple(track.codec for track in header.tracks), disk)
         segment._base = dict(base_ticks)
+        segment._conversions = conversions
         try:
             disk.write(descriptor, init)
         except StorageError:
@@ -113,5 +116,5 @@ class Segment:
             self.file, self.size_bytes, self._hash.hexdigest(), "", seconds(self.first_pts_s),
             seconds(self.last_pts_s), seconds(self.end_s), tuple(self._base.items()), self._codecs,
             rfc3339(self._captured_at), rfc3339(self._captured_until), None, None, tuple(self.gaps), False,
-            self.is_suspect,
+            self.is_suspect, self._conversions,
         )  # fmt: skip

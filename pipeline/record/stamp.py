@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline import fmp4
 from pipeline.errors import BoxMalformed
-from pipeline.record.lines import RecordingLine, canonical
+from pipeline.record.lines import RecordingLine, canonical, conversions_tree
 
 _UUID = bytes.fromhex("6f6e7265636f7264a7c1f3d2945e8b60")  # "onrecord" and eight random bytes
 _BOX = struct.Struct(">I4s")
@@ -21,12 +21,13 @@ _BOX_HEAD_BYTES = 8
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """base_ticks: what to add to the file's times to get the stream's, by track id. captured_at: RFC 3339, arrival of
-    the first fragment."""
+    the first fragment. conversions: as in SegmentLine."""
 
     recording: RecordingLine
     file: str
     base_ticks: tuple[tuple[int, int], ...]
     captured_at: str
+    conversions: tuple[tuple[int, str], ...] = ()
 
 
 def stamped(init: bytes, stamp: Stamp) -> bytes:
@@ -38,6 +39,7 @@ def stamped(init: bytes, stamp: Stamp) -> bytes:
             "device_name": line.device_name, "officer": line.officer, "unit": line.unit,
             "started_at": line.started_at, "file": stamp.file, "captured_at": stamp.captured_at,
             "base_ticks": {str(track): base for track, base in stamp.base_ticks},
+            **conversions_tree(stamp.conversions),
         }
     )  # fmt: skip
     box = _BOX.pack(_BOX_HEAD_BYTES + len(_UUID) + len(body), b"uuid") + _UUID + body
@@ -62,9 +64,10 @@ def read_stamp(data: bytes | memoryview) -> Stamp:
             raise ValueError("a field is not a text")
         recording = RecordingLine(**{name: texts[name] for name in _TEXTS[:7]})
         base_ticks = tuple((int(track), int(base)) for track, base in tree["base_ticks"].items())
+        conversions = tuple((int(track), str(text)) for track, text in tree.get("conversions", {}).items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BoxMalformed(f"the stamp cannot be read: {error}") from error
-    return Stamp(recording, texts["file"], base_ticks, texts["captured_at"])
+    return Stamp(recording, texts["file"], base_ticks, texts["captured_at"], conversions)
 
 
 _TEXTS = (

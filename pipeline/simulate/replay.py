@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.rtmp import chunks
-from pipeline.simulate.rtmp_client import CHUNK_SIZE, MESSAGE_STREAM, RtmpClient
+from pipeline.rtmp.client import AUDIO_CHUNK_STREAM, CHUNK_SIZE, MESSAGE_STREAM, VIDEO_CHUNK_STREAM
+from pipeline.simulate.rtmp_client import RtmpClient
 from pipeline.simulate.synthetic import FRAMES_PER_S, GOP_FRAMES, SyntheticStream
 
-_VIDEO_CHUNK_STREAM, _AUDIO_CHUNK_STREAM = 6, 4
 _TICK_S = 0.001  # sleeping shorter costs more than it gains
 _STAGGER_S = GOP_FRAMES / FRAMES_PER_S
 _LEAD_S = 0.1  # from the last handshake to the first access unit
@@ -56,8 +56,8 @@ def prepare_loop(stream: SyntheticStream) -> PreparedLoop:
             chunk_size=CHUNK_SIZE,
         )
         for chunk_stream, type_id, payload in (
-            (_VIDEO_CHUNK_STREAM, chunks.VIDEO, b"\x17\0\0\0\0" + stream.avcc),
-            (_AUDIO_CHUNK_STREAM, chunks.AUDIO, b"\xaf\0" + stream.audio_config),
+            (VIDEO_CHUNK_STREAM, chunks.VIDEO, b"\x17\0\0\0\0" + stream.avcc),
+            (AUDIO_CHUNK_STREAM, chunks.AUDIO, b"\xaf\0" + stream.audio_config),
         )
     )
     # the first delta is counted from the last access unit of the loop before, so that every round takes as long
@@ -67,7 +67,7 @@ def prepare_loop(stream: SyntheticStream) -> PreparedLoop:
         tag = (b"\x17\1\0\0\0" if unit.is_key else b"\x27\1\0\0\0") if unit.is_video else b"\xaf\1"
         messages.append(
             chunks.delta_message(
-                chunk_stream=_VIDEO_CHUNK_STREAM if unit.is_video else _AUDIO_CHUNK_STREAM,
+                chunk_stream=VIDEO_CHUNK_STREAM if unit.is_video else AUDIO_CHUNK_STREAM,
                 type_id=chunks.VIDEO if unit.is_video else chunks.AUDIO,
                 delta_ms=unit.time_ms - last_ms[unit.is_video],
                 payload=tag + unit.data,

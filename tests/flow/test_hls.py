@@ -4,10 +4,14 @@ import re
 import subprocess
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from pipeline import fmp4
+from pipeline.media import VIDEO_TRACK
+from tests import playlist_rules
 from tests.serving import Answer, Server, until
 from tests.tools import needs
 
@@ -87,6 +91,36 @@ def test_a_blocked_reload_comes_back_with_what_it_asked_for(watched: Watched) ->
     part = watched.file(f"part{number}.{index}.m4s", session=session)
     assert part.status == 200
     assert part.body[4:8] == b"moof"
+
+
+def test_what_a_real_publisher_makes_keeps_the_rules_over_time_and_its_bytes_are_what_the_playlist_says(
+    watched: Watched,
+) -> None:
+    _, session = watched.begin()
+    answer = watched.file("index.m3u8", session=session)
+    texts, files = [answer.body.decode()], dict[str, bytes]()
+    for _ in range(12):
+        found = re.search(r'PRELOAD-HINT:TYPE=PART,URI="part(\d+)\.(\d+)', texts[-1])
+        assert found is not None
+        answer = watched.file("index.m3u8", session=session, _HLS_msn=found[1], _HLS_part=found[2], _HLS_skip="YES")
+        assert answer.status == 200
+        texts.append(answer.body.decode())
+    for before, after in pairwise(texts):
+        assert playlist_rules.broken_between(before, after) == []
+    for text in texts:
+        assert playlist_rules.broken_alone(text) == []
+    newest = playlist_rules.read(texts[-1])
+    for segment in newest.segments:
+        for part in segment.parts:
+            got = watched.file(part.uri.partition("?")[0], session=session)
+            assert (got.status, got.headers["Content-Type"]) == (200, "video/mp4")
+            files[part.uri] = got.body
+            pictures = [info for info in fmp4.walk(got.body) if info.track_id == VIDEO_TRACK]
+            assert pictures[0].is_key == part.is_independent, part.uri
+        if segment.uri and segment.parts:
+            whole = watched.file(segment.uri.partition("?")[0], session=session)
+            assert whole.body == b"".join(files[part.uri] for part in segment.parts)
+    assert watched.file(newest.segments[0].map_uri.partition("?")[0], session=session).body[4:8] == b"ftyp"
 
 
 def test_ffmpeg_reads_every_second_of_it(watched: Watched, tmp_path: Path) -> None:

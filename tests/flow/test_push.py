@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -200,3 +201,22 @@ def test_a_publisher_that_breaks_off_leaves_no_child_behind(server: Server) -> N
     run.wait()
     until(lambda: set(children(server)) <= before, "its child is gone", 5)
     until(lambda: (server.stream_of("gone") or {})["state"] == "reconnecting", "the loss is known", 5)
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_body_sent_at_once_by_a_publisher_that_does_not_wait_is_recorded_to_its_end(
+    server: Server, is_chunked: bool, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.ts"
+    words = [*PICTURES, *SOUND, "-t", "2", *CODED, "-f", "mpegts", str(clip)]
+    subprocess.run(["ffmpeg", "-v", "error", *words], check=True, timeout=30)
+    body = clip.read_bytes()
+    for number in range(5):  # it is a race
+        name = f"hasty {is_chunked} {number}"
+        key = server.add_device(name)
+        length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(body)}"
+        head = f"POST /ingest/{key} HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp2t\r\n{length}\r\n\r\n".encode()
+        sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if is_chunked else body
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(head + sent)
+        assert sum(seconds(server, ended(server, name))) == pytest.approx(2.0, abs=0.2)

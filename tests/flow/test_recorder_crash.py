@@ -74,6 +74,11 @@ class LoggingDisk:
         self.files[self._open[descriptor]].written += data
         self._seen.add(self)
 
+    def claim(self, descriptor: int) -> None: ...
+
+    def is_claimed(self, path: Path) -> bool:  # noqa: ARG002 # a fake
+        return False
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         del self.files[self._open[descriptor]].written[size_bytes:]
 

@@ -335,17 +335,37 @@ def test_a_publisher_that_sends_media_stays() -> None:
     asyncio.run(test())
 
 
-def test_connections_beyond_the_limit_are_closed_at_once() -> None:
+def test_beyond_the_limit_the_oldest_stranger_gives_way_and_a_publisher_never() -> None:
     async def test() -> None:
-        async with server(TapeDoor(), max_connections=1) as made:
-            _, first = await asyncio.open_connection(HOST, made.port)
-            await until(lambda: made.open == 1)
+        async with server(TapeDoor(), max_connections=2) as made:
+            client = await publisher(made.port)
+            reader, first = await asyncio.open_connection(HOST, made.port)
+            await until(lambda: made.open == 2)
+            _, second = await asyncio.open_connection(HOST, made.port)
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            await until(lambda: made.open == 2)
+            assert (made.accepted, made.refused, made.crowded_out) == (3, 0, 1)
+            await client.send(client.message(chunks.VIDEO, KEY_PICTURE, timestamp_ms=40))
+            for each in (first, second):
+                each.close()
+            await client.unpublish()
+
+    run(test)
+
+
+def test_a_door_full_of_publishers_refuses_one_more() -> None:
+    async def test() -> None:
+        door = TapeDoor()
+        async with server(door, max_connections=1) as made:
+            client = await publisher(made.port)
+            await until(lambda: len(door.publications[0].packets) == 1)
             reader, second = await asyncio.open_connection(HOST, made.port)
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
-            assert (made.open, made.accepted, made.refused) == (1, 1, 1)
-            first.close()
+            assert (made.open, made.refused) == (1, 1)
             second.close()
+            await client.unpublish()
 
     run(test)
 

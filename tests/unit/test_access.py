@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cases.access import ROLES, Access
-from pipeline.errors import AccessDenied, StorageError
+from pipeline.errors import AccessDenied, SourceRefused, StorageError
+from pipeline.sources import Transport
 
 
 @pytest.fixture
@@ -191,3 +192,18 @@ def test_a_file_that_can_no_longer_be_read_lets_nobody_in_and_ends_no_stream(tmp
             ask()
     with pytest.raises(StorageError):
         access.sign_in("c", 60)
+
+
+def test_a_source_is_listed_without_its_secrets_seen_by_another_process_and_gone_when_revoked(tmp_path: Path) -> None:
+    ours, theirs = Access.of(tmp_path), Access.of(tmp_path)
+    assert ours.sources() == ()
+    made = theirs.add_source("gate", "rtsp://admin:p4ss@cam.example/a?b=c", Transport.UDP)
+    [found] = ours.sources()
+    assert found == made
+    assert (found.url.password, found.transport, ours.is_valid(found.device.device_id)) == ("p4ss", Transport.UDP, True)
+    [record] = ours.devices()
+    assert record.source == "rtsp://cam.example/…"
+    with pytest.raises(SourceRefused):
+        theirs.add_source("file", "file:///etc/passwd", Transport.TCP)
+    theirs.revoke_device("gate")
+    assert (ours.sources(), len(ours.devices())) == ((), 1)

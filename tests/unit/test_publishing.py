@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.errors import AlreadyPublishing, CodecUnsupported, KeyUnknown, PublishRefused, RateLimited, StorageError
-from pipeline.events import Event, PublisherRefused, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted
+from pipeline.events import (
+    Event,
+    PublisherRefused,
+    StreamEnded,
+    StreamInterrupted,
+    StreamResumed,
+    StreamStarted,
+    TimestampsRepaired,
+)
 from pipeline.hub import Stream
 from pipeline.media import Device, Fragment, Gap, GapCause, Item, StreamState, Track
 from pipeline.publishing import DevicePublication, Publications
@@ -335,3 +343,35 @@ def test_closing_ends_every_stream_and_closes_every_publisher() -> None:
     assert [stream.state for stream in made.desk.streams.values()] == [StreamState.ENDED] * 2
     assert len(made.of_kind(StreamEnded)) == 2
     assert made.kicks == ["the server stops"] * 2
+
+
+def test_repairs_of_time_stamps_are_noted_and_not_each_for_itself() -> None:
+    made = Desk()
+    publication = made.live()
+    made.later(0)
+    assert made.of_kind(TimestampsRepaired) == []
+    for stamp in (90_000, 89_000, 88_000):
+        publication.publish(packet(stamp))
+    made.later(0.3)
+    publication.publish(packet(87_000))
+    made.later(0.3)
+    told = made.of_kind(TimestampsRepaired)
+    assert [event.count for event in told if isinstance(event, TimestampsRepaired)] == [2]
+    made.later(10)
+    told = made.of_kind(TimestampsRepaired)
+    assert [event.count for event in told if isinstance(event, TimestampsRepaired)] == [2, 1]
+
+
+def test_a_device_that_is_pulled_needs_no_key_and_follows_the_same_rules() -> None:
+    desk = Desk()
+    device = Device("one", "one")
+    first = desk.desk.open_device(device, lambda _: None)
+    first.set_tracks((VIDEO,))
+    first.publish(packet(0, is_key=True))
+    with pytest.raises(AlreadyPublishing):
+        desk.desk.open_device(device, lambda _: None)
+    first.lost("gone")
+    again = desk.desk.open_device(device, lambda _: None)
+    assert again.stream is first.stream
+    with pytest.raises(KeyUnknown):
+        desk.desk.open_device(Device("revoked", "revoked"), lambda _: None)

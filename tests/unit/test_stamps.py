@@ -1,5 +1,8 @@
 """Time stamps: repaired, counted, and never going back."""
 
+import random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,3 +82,46 @@ def test_decode_times_grow_strictly_in_each_track_whatever_comes(given: list[tup
         assert at > last[track.track_id]
         assert 0 < duration <= track.timescale
         last[track.track_id] = at
+
+
+@pytest.mark.parametrize("drift_ppm", [-200, 0, 200])
+def test_a_clock_that_drifts_for_a_shift_keeps_to_ours_and_sound_to_picture(drift_ppm: int) -> None:
+    """Eight hours: pictures each 200 ms, a sound frame each 21.3 ms, stamped in whole milliseconds by a clock that
+    is off, arriving up to 80 ms late, and once a minute three seconds late."""
+    made, noise = stamps(), random.Random(drift_ppm)
+    rate = 1 + drift_ppm / 1e6
+    worst_wall_s = worst_lip_s = 0.0
+    sound = 0
+    last_sound = -1
+    axis_of_sound = 0.0
+    for number in range(8 * 3600 * 5):
+        true_s = number / 5
+        late_s = 3.0 if number % 300 > 290 else noise.random() * 0.08
+        dts, _, _ = made.stamp(VIDEO.track_id, round(true_s * rate * 1000) * 90, true_s + late_s)
+        while sound * 1024 / 48000 < true_s * rate:
+            sent_ms = sound * 1024 * 1000 // 48000
+            last_sound, _, _ = made.stamp(AUDIO.track_id, sent_ms * 48, true_s + late_s)
+            axis_of_sound = sent_ms / 1000 / rate  # when it was really heard
+            sound += 1
+        worst_wall_s = max(worst_wall_s, abs(dts / 90_000 - true_s))
+        if last_sound >= 0:
+            worst_lip_s = max(worst_lip_s, abs((last_sound / 48_000 - axis_of_sound) - (dts / 90_000 - true_s)))
+    assert worst_wall_s < 0.15
+    assert worst_lip_s < 0.04
+    assert made.repairs == 0
+    assert made.slewed_s == pytest.approx(8 * 3600 * drift_ppm / 1e6, abs=0.2)
+
+
+def test_a_file_that_comes_faster_than_it_plays_is_not_pulled() -> None:
+    made = stamps()
+    for number in range(25 * 600):
+        assert stamp(made, packet(number * 3600), number * 0.001)[0] == number * 3600
+    assert made.slewed_s == 0.0
+
+
+def test_a_device_that_stalls_once_is_not_taken_for_a_slow_clock() -> None:
+    made = stamps()
+    for number in range(25 * 300):
+        late_s = 2.0 if number > 3000 else 0.0
+        stamp(made, packet(number * 3600), number / 25 + late_s)
+    assert abs(made.slewed_s) < 0.001

@@ -5,6 +5,7 @@ Source: Adobe RTMP 1.0, 7; Veovera Enhanced RTMP v2, "Enhancing NetConnection co
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum, auto
 
 from pipeline.errors import (
@@ -70,6 +71,7 @@ class RtmpSession:
         self._handshake = ServerHandshake(random)
         self._reader = ChunkReader(self._take, rtmp.max_message_bytes)
         self._publication: Publication | None = None
+        self._ids: dict[str, str] = {}
         self._ingest = ingest
         self._application_key = ""
         self._is_connected = False
@@ -115,13 +117,19 @@ class RtmpSession:
         out, self._out = self._out, b""
         return out
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a line of the log about it says, also after its publication ended; empty before there was one."""
+        return self._ids if self._publication is None else self._publication.ids
+
     def lost(self, reason: str) -> None:
         """The connection is gone or must go; the publication, if any, may come back. Idempotent."""
         self.close_reason = self.close_reason or reason
         self.stage = Stage.CLOSED
+        self._ids = self.ids
         publication, self._publication = self._publication, None
         if publication is not None:
-            self._publish_each(publication, self._flv.finish(self._captured_at))
+            self._publish_held(publication)
             publication.lost(reason)
 
     def stop_taking(self, reason: str) -> None:
@@ -165,6 +173,14 @@ class RtmpSession:
         for packet in packets:
             publication.publish(packet)
 
+    def _publish_held(self, publication: Publication) -> None:
+        """Nothing follows: what the reader held back."""
+        packets = self._flv.finish(self._captured_at)
+        with suppress(CodecUnsupported):  # tracks that nobody carries: there is no stream to publish to
+            if packets and self._flv.has_new_tracks:
+                publication.set_tracks(self._flv.tracks)
+            self._publish_each(publication, packets)
+
     def _take_rare(self, type_id: int, stream_id: int, timestamp_ms: int, payload: bytes) -> None:
         match type_id:
             case chunks.COMMAND_AMF0:
@@ -178,7 +194,9 @@ class RtmpSession:
             case chunks.WINDOW_ACK_SIZE:
                 self._window_bytes = max(_SMALLEST_WINDOW_BYTES, int.from_bytes(payload[:4], "big"))
                 self._acknowledge_at = min(self._acknowledge_at, self._received_bytes + self._window_bytes)
-            # acknowledgements, bandwidth, metadata (the device's claims about itself) and unknown types change nothing
+            case chunks.DATA_AMF0:
+                self._flv.promise(payload)
+            # acknowledgements, bandwidth and unknown types change nothing
 
     def _aggregate(self, stream_id: int, timestamp_ms: int, payload: bytes) -> None:
         """Several messages in one, each as an FLV tag; their times count from the first one's."""
@@ -275,12 +293,13 @@ class RtmpSession:
         self._status("status", "NetStream.Publish.Start", "publishing")
 
     def _unpublish(self, command: str) -> None:
+        self._ids = self.ids
         publication, self._publication = self._publication, None
         if publication is None:
             return
         self.stage = Stage.COMMANDS
         self.parting = f"the device ended the stream ({command})"
-        self._publish_each(publication, self._flv.finish(self._captured_at))
+        self._publish_held(publication)
         publication.end(self.parting)
         self._status("status", "NetStream.Unpublish.Success", "ended")
 

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from api.doors import Doors
+from api.http_door import Crowd
 from api.live_socket import LiveSocket, live_socket
 from api.tickets import Tickets
 from cases.access import Access
@@ -80,7 +81,8 @@ class Hall:
         self.stream.set_tracks((VIDEO,))
         self.runtime.publications.streams["st_1"] = self.stream
         self.token = self.access.create_token("viewer")
-        self.doors = Doors(self.runtime, self.access, Tickets(60, self.clock))
+        crowd = Crowd(self.runtime.settings.api, self.clock)
+        self.doors = Doors(self.runtime, self.access, Tickets(60, self.clock), crowd)
         self.pictures = 0
 
     def film(self, pictures: int, size: int = 1000, every: int = 50) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.codecs.nal import check_nal_lengths, with_long_nal_lengths
+from pipeline.codecs.nal import prefixed_nal_units, with_long_nal_lengths
 from pipeline.errors import LimitExceeded, ProtocolError
 from pipeline.simulate import synthetic
 
@@ -16,13 +16,13 @@ def test_long_nal_lengths_hold_the_same_nal_units(nals: list[bytes], size: int) 
     short = b"".join(len(nal).to_bytes(size, "big") + nal for nal in nals)
     long = with_long_nal_lengths(short, size)
     assert long == b"".join(len(nal).to_bytes(4, "big") + nal for nal in nals)
-    check_nal_lengths(long)
+    assert prefixed_nal_units(long) == nals
 
 
 @given(st.binary(max_size=60))
 def test_wrong_nal_lengths_raise_nothing_but_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
-        check_nal_lengths(data)
+        prefixed_nal_units(data)
         with_long_nal_lengths(data, 2)
 
 
@@ -30,14 +30,14 @@ def test_a_picture_of_a_million_empty_nal_units_is_refused_before_it_is_unpacked
     with pytest.raises(LimitExceeded, match="NAL units"):
         with_long_nal_lengths(bytes(1_000_000), 1)
     with pytest.raises(ProtocolError):
-        check_nal_lengths(bytes(4_000_000))
+        prefixed_nal_units(bytes(4_000_000))
 
 
 def test_the_synthetic_stream_is_two_megabits_of_whole_access_units() -> None:
     stream = synthetic.synthetic_stream()
     pictures = [unit for unit in stream.access_units if unit.is_video]
     for unit in pictures:
-        check_nal_lengths(unit.data)
+        prefixed_nal_units(unit.data)
     assert [unit.time_ms for unit in pictures if unit.is_key] == [0, 2000, 4000, 6000]
     assert len(stream.access_units) - len(pictures) == 375
     size_bits = 8 * sum(len(unit.data) for unit in stream.access_units)

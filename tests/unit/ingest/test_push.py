@@ -33,6 +33,51 @@ def test_a_file_is_published_whole_and_ends_the_stream(tmp_path: Path, form: str
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("form", ["mpegts", "flv"])
+def test_a_file_that_comes_faster_than_it_plays_waits_for_a_recorder_that_does_not_keep_up(
+    tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(made(form, 1500))  # a minute; more than a pipe and a read hold
+
+    async def test() -> None:
+        tape = TapePublication(pressure=1.0)
+        clock = ManualClock()
+        pushes = Pushes(PushSettings(), IngestSettings(), clock)
+        with path.open("rb") as file, pushes.session(lambda _: tape) as session:
+            task = asyncio.ensure_future(session.run_file(file))
+            async with asyncio.timeout(20):
+                while not tape.packets:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            waiting = len(tape.packets)
+            for _ in range(3):  # waiting for us is not being silent
+                clock.now_s += 9.0
+                pushes.sweep()
+            assert waiting == len(tape.packets) < 3000
+            tape.pressure = 0.1
+            pushes.sweep()
+            await task
+        assert len(tape.pictures) == 1500
+
+    asyncio.run(test())
+
+
+def test_a_live_body_never_waits_for_the_recorder() -> None:
+    async def test() -> None:
+        tape = TapePublication(pressure=1.0)
+        pushes = Pushes(PushSettings(), IngestSettings(), SystemClock())
+
+        async def body() -> AsyncIterator[bytes]:
+            yield made("flv", 20)
+
+        with pushes.session(lambda _: tape) as session:
+            await session.run(body())
+        assert len(tape.pictures) == 20
+
+    asyncio.run(test())
+
+
 async def endless(first: bytes) -> AsyncIterator[bytes]:
     yield first
     await asyncio.sleep(60)

@@ -1,6 +1,7 @@
 """Rotation, gaps and tracks of the recorder."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,9 +11,20 @@ from pipeline.events import MediaLost, SegmentClosed
 from pipeline.media import Ended, Gap, GapCause
 from pipeline.record.chain_check import check_chain
 from pipeline.record.lines import SegmentLine
+from pipeline.record.recovery import recover
 from pipeline.record.verify import verify
 from pipeline.settings import RecordSettings
-from tests.unit.record.material import BrokenDisk, Site, fragments, header, recorded, sequences
+from tests.unit.record.material import (
+    DEVICE,
+    SIGNER,
+    STARTED_AT,
+    BrokenDisk,
+    Site,
+    fragments,
+    header,
+    recorded,
+    sequences,
+)
 
 
 def segments(folder: Path) -> list[SegmentLine]:
@@ -65,6 +77,32 @@ def test_new_tracks_begin_a_new_segment(tmp_path: Path) -> None:
     anyio.run(act)
     assert [len(line.codecs) for line in segments(site.folder)] == [1, 2]
     assert verify(site.folder).exit_code == 0
+
+
+def test_what_was_converted_is_named_in_the_manifest_and_survives_a_crash(tmp_path: Path) -> None:
+    plain = header("va")
+    sound = replace(plain.tracks[1], origin="pcm_alaw → flac, lossless")
+    converted = replace(plain, tracks=(plain.tracks[0], sound))
+    site = Site(tmp_path, disk=BrokenDisk())
+
+    async def act() -> None:
+        recording = site.recorder.open("st_1", DEVICE, STARTED_AT)
+        recording.offer(converted)
+        for fragment in fragments(1.5):
+            recording.offer(fragment)
+        await site.recorder.commit()
+        recording.offer(plain)
+        for fragment in fragments(0.5, start_s=1.5, sequence=200):
+            recording.offer(fragment)
+        await site.recorder.commit()
+
+    anyio.run(act)
+    recover(tmp_path, SIGNER, BrokenDisk(), site.clock, site.tell)
+    assert [line.conversions for line in segments(site.folder)] == [((2, sound.origin),), ((2, sound.origin),), ()]
+    assert verify(site.folder).exit_code == 0
+    manifest = site.folder / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes().replace(b"lossless", b"lossyyyy", 1))
+    assert verify(site.folder).exit_code == 1
 
 
 def test_a_gap_stands_in_the_manifest_and_is_told(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ class TapePublication:
     packets: list[Packet] = field(default_factory=list)
     tracks: list[tuple[Track, ...]] = field(default_factory=list)
     ends: list[tuple[str, str]] = field(default_factory=list)
+    pressure: float = 0.0
+    ids: dict[str, str] = field(default_factory=dict)
 
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         self.tracks.append(tracks)

@@ -7,13 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.codecs.g711 import VALUES, FlacFromG711
+from pipeline.codecs.h264 import read_avcc
+from pipeline.codecs.h265 import read_hvcc
 from pipeline.errors import LimitExceeded, ProtocolError
-from pipeline.rtmp.chunks import AUDIO, VIDEO
+from pipeline.rtmp import amf0
+from pipeline.rtmp.chunks import AUDIO, DATA_AMF0, VIDEO
 from pipeline.simulate.synthetic import make_avcc
 from tests.unit.codecs.records import (
     AV1C_720P,
     HVCC_720P,
     HVCC_HIGH_TIER_10_BITS,
+    HVCC_TWO_LAYERS_444,
     OPUS_HEAD_MONO,
     STREAMINFO_48K,
 )
@@ -136,7 +140,8 @@ def test_the_held_end_of_g711_is_kept_when_the_connection_breaks() -> None:
     unheard = session(door)
     unheard.feed(connect() + publish() + message(AUDIO, b"\x82" + bytes(100)), NOW_S)
     unheard.lost("reset")
-    assert door.publications[1].packets == []
+    assert [track.codec for track in door.publications[1].tracks[-1]] == ["flac"]
+    assert [p.dts for p in door.publications[1].sounds] == [0]
 
 
 def test_two_seconds_of_g711_in_one_tag_are_refused() -> None:
@@ -215,3 +220,90 @@ def test_fuzz_tags_of_every_codec_raise_nothing_but_protocol_error(tags: list[tu
     peer.lost("over")
     known = {track.track_id for tracks in door.publications[0].tracks for track in tracks}
     assert {packet.track_id for packet in door.publications[0].packets} <= known
+
+
+def metadata(**claims: float) -> bytes:
+    return message(DATA_AMF0, amf0.write("@setDataFrame", "onMetaData", dict(claims)))
+
+
+def key_picture_with(*sets: bytes) -> bytes:
+    """A key frame that brings parameter sets."""
+    return b"\x17\1\0\0\0" + b"".join(len(nal).to_bytes(4, "big") + nal for nal in (*sets, b"\x65ab"))
+
+
+def test_pictures_wait_for_promised_sound_and_the_stream_begins_with_both() -> None:
+    got = publication_of(
+        metadata(videocodecid=7.0, audiocodecid=10.0),
+        message(VIDEO, VIDEO_CONFIG),
+        message(VIDEO, KEY_PICTURE, 0), message(VIDEO, PICTURE, 40), message(VIDEO, PICTURE, 80),
+        message(AUDIO, AUDIO_CONFIG, 90), message(AUDIO, SOUND, 90), message(VIDEO, PICTURE, 120),
+    )  # fmt: skip
+    assert [len(tracks) for tracks in got.tracks] == [2]
+    assert [(p.track_id, p.dts) for p in got.packets] == [(1, 0), (1, 3600), (1, 7200), (2, 4320), (1, 10800)]
+
+
+def test_sound_waits_for_promised_pictures_too() -> None:
+    got = publication_of(
+        metadata(videocodecid=7.0, audiocodecid=10.0),
+        message(AUDIO, AUDIO_CONFIG), message(AUDIO, SOUND, 0), message(AUDIO, SOUND, 21),
+        message(VIDEO, VIDEO_CONFIG, 30), message(VIDEO, KEY_PICTURE, 30),
+    )  # fmt: skip
+    assert [len(tracks) for tracks in got.tracks] == [2]
+    assert [p.track_id for p in got.packets] == [2, 2, 1]
+
+
+def test_a_promise_that_is_not_kept_holds_a_second_of_media_and_no_more() -> None:
+    pictures = [message(VIDEO, PICTURE, 40 * number) for number in range(1, 40)]
+    got = publication_of(
+        metadata(videocodecid=7.0, audiocodecid=10.0), message(VIDEO, VIDEO_CONFIG), message(VIDEO, KEY_PICTURE, 0),
+        *pictures[:24],
+    )  # fmt: skip
+    assert (got.tracks, got.packets) == ([], [])
+    got = publication_of(
+        metadata(videocodecid=7.0, audiocodecid=10.0), message(VIDEO, VIDEO_CONFIG), message(VIDEO, KEY_PICTURE, 0),
+        *pictures, message(AUDIO, AUDIO_CONFIG, 1600), message(AUDIO, SOUND, 1600),
+    )  # fmt: skip
+    assert [len(tracks) for tracks in got.tracks] == [1, 2]
+    assert [p.dts // 3600 for p in got.pictures] == list(range(40))
+
+
+def test_nothing_waits_where_nothing_was_promised_or_the_promise_is_nonsense() -> None:
+    for claim in (
+        b"",
+        metadata(audiocodecid=0.0),
+        message(DATA_AMF0, b"\x08\xff\xff"),
+        message(DATA_AMF0, bytes(70_000)),
+    ):
+        got = publication_of(claim, message(VIDEO, VIDEO_CONFIG), message(VIDEO, KEY_PICTURE, 0))
+        assert len(got.packets) == 1
+
+
+def test_a_stream_that_ends_while_it_waits_is_kept() -> None:
+    got = publication_of(
+        metadata(audiocodecid=10.0), message(VIDEO, VIDEO_CONFIG), message(VIDEO, KEY_PICTURE, 0),
+        message(VIDEO, PICTURE, 40), command("FCUnpublish", None),
+    )  # fmt: skip
+    assert [len(tracks) for tracks in got.tracks] == [1]
+    assert len(got.pictures) == 2
+
+
+def test_parameter_sets_within_a_key_frame_are_a_new_form_of_the_picture() -> None:
+    old, other = read_avcc(AVCC), read_avcc(make_avcc())
+    got = publication_of(
+        message(VIDEO, VIDEO_CONFIG),
+        message(VIDEO, key_picture_with(*old.sps, *old.pps), 0),
+        message(VIDEO, key_picture_with(*other.sps, *other.pps), 40),
+        message(VIDEO, VIDEO_CONFIG, 80),  # many encoders repeat the first for ever
+        message(VIDEO, key_picture_with(*other.sps, *other.pps), 80),
+    )
+    assert [(track.width, track.height) for (track,) in got.tracks] == [(320, 240), (1280, 720)]
+    assert len(got.pictures) == 3
+
+
+def test_the_same_holds_for_h265() -> None:
+    small = read_hvcc(HVCC_TWO_LAYERS_444)
+    sets = b"".join(len(nal).to_bytes(4, "big") + nal for nal in (*small.vps, *small.sps, *small.pps))
+    got = publication_of(
+        message(VIDEO, HEVC_CONFIG), message(VIDEO, b"\x93hvc1" + NAL), message(VIDEO, b"\x93hvc1" + sets + NAL, 40)
+    )
+    assert [(track.width, track.height) for (track,) in got.tracks] == [(1280, 720), (320, 240)]

@@ -1,0 +1,1 @@
+"""Bad bytes for every reader of bytes: `python -m tests.fuzz` (make fuzz), and a short run among the tests."""
