@@ -64,6 +64,7 @@ class Source(StrEnum):
     RTMP = "rtmp"
     TS = "ts"
     FLV = "flv"
+    RTSP = "rtsp"
 
 
 def main() -> None:
@@ -313,7 +314,7 @@ def device_add(
     name: Annotated[str, typer.Argument(help="What people call this camera.")],
     officer: Annotated[str, typer.Option(help="Who wears it.")] = "",
     unit: Annotated[str, typer.Option(help="Their unit.")] = "",
-    pull: Annotated[str, typer.Option(help="RTSP URL to pull it from, in place of a stream key.")] = "",
+    pull: Annotated[str, typer.Option(help="RTSP or HLS URL to pull it from, in place of a stream key.")] = "",
     transport: Annotated[Transport, typer.Option(help="How RTP of a pulled camera comes.")] = Transport.TCP,
     config: ConfigFile = None,
     as_json: AsJson = False,

@@ -34,6 +34,9 @@ class RuntimeCollector(Collector):
         gap_s = CounterMetricFamily("onrecord_stream_gap_seconds", "Seconds missing from the device", labels=labels)
         jumps = CounterMetricFamily("onrecord_stream_viewer_gaps", "Jumps of slow viewers", labels=labels)
         repairs = CounterMetricFamily("onrecord_stream_repairs", "Time stamps repaired", labels=labels)
+        slew = GaugeMetricFamily(
+            "onrecord_stream_slew_seconds", "How far the device's clock has drifted from ours", labels=labels
+        )
         for stream in self._runtime.streams():
             label = [stream.stream_id]
             state.add_metric([stream.stream_id, stream.state.value], 1)
@@ -45,8 +48,9 @@ class RuntimeCollector(Collector):
             gaps.add_metric(label, stream.counts.gaps)
             gap_s.add_metric(label, stream.counts.gap_s)
             repairs.add_metric(label, stream.repairs)
+            slew.add_metric(label, stream.slewed_s)
             jumps.add_metric(label, stream.counts.viewer_gaps + self._runtime.live.gaps_of(stream))
-        yield from (state, bitrate, viewers, fragments, keys, size, gaps, gap_s, repairs, jumps)
+        yield from (state, bitrate, viewers, fragments, keys, size, gaps, gap_s, repairs, slew, jumps)
 
     def _recorder(self) -> Iterator[Metric]:
         stats = self._runtime.recorder.stats
@@ -140,6 +144,14 @@ class RuntimeCollector(Collector):
         yield CounterMetricFamily("onrecord_pull_bad_packets", "RTP packets not read", value=pulls.counts.bad_packets)
         yield CounterMetricFamily(
             "onrecord_pull_dropped_pictures", "Pictures with a hole", value=pulls.counts.dropped_pictures
+        )
+        yield CounterMetricFamily(
+            "onrecord_pull_missed_segments",
+            "HLS segments gone before they were fetched",
+            value=pulls.counts.missed_segments,
+        )
+        yield CounterMetricFamily(
+            "onrecord_pull_mistakes", "Pulls begun anew after a mistake of ours", value=pulls.counts.mistakes
         )
 
     def _certificates(self) -> Iterator[Metric]:

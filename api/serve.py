@@ -59,7 +59,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     clock = SystemClock()
     raise_limit()
     with (
-        contextlib.closing(Access.of(settings.data)) as access,
+        contextlib.closing(Access.of(settings.data, clock)) as access,
         _alone(settings.data),
         _listen(settings.api) as listener,
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
@@ -123,6 +123,8 @@ async def _watch_rights(doors: Doors) -> None:
     live, hls = doors.runtime.live, doors.runtime.hls
     while True:
         await anyio.sleep(_RIGHTS_EVERY_S)
+        with contextlib.suppress(StorageError):  # told below, as soon as it matters
+            doors.access.notice()
         watching = {viewer.by for feed in live.feeds.values() for viewer in feed.viewers}
         for principal_id in watching | hls.principals():
             try:

@@ -8,17 +8,20 @@ import base64
 import hashlib
 import secrets
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.clock import Clock, SystemClock
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.ids import new_device_id
 from pipeline.media import Device
 from pipeline.sources import Source, Transport, parse_source
+
+_MAX_ENDS = 20_000  # sessions, links and tokens that end, seen since the start; the oldest is forgotten first
+_SET_BACK_S = 86_400.0  # what ended longer ago no clock brings back: nobody sets one back by more than a day
 
 ROLES = (
     "viewer", "commander", "officer", "handler", "reviewer", "archivist", "analyst",
@@ -66,13 +69,18 @@ class DeviceRecord:
 class Access:
     """The access file. Every method is one short transaction; safe from several processes at once.
 
+    Ends stand in UTC, for they outlive the process; what was seen to be left of them is held to by the monotonic clock
+    too, so that a clock set back gives nobody more time.
     Raises: StorageError: the file cannot be opened or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
+        self._clock = clock
+        self._ends_s: dict[str, float] = {}  # by token id, monotonic; bound: _MAX_ENDS
+        self._ends_version = -1
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
             path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -80,7 +88,7 @@ class Access:
             self._db.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(
-                f"{path}: cannot be opened ({error}); check the folder's owner and free space"
+                f"{path}: cannot be opened ({error}); check the folder's owner, mount and free space"
             ) from error
         self._valid: frozenset[str] = frozenset()
         self._seen_version = -1
@@ -88,9 +96,9 @@ class Access:
         self._sources_version = -1
 
     @classmethod
-    def of(cls, data: Path) -> "Access":
-        """The access file of a data folder; made when absent."""
-        return cls(data / "access.sqlite")
+    def of(cls, data: Path, clock: Clock | None = None) -> "Access":
+        """The access file of a data folder; made when absent. clock: None: this machine's."""
+        return cls(data / "access.sqlite", clock or SystemClock())
 
     def close(self) -> None:
         self._db.close()
@@ -133,7 +141,7 @@ class Access:
     def _insert(self, device: Device, key: str) -> None:
         self._db.execute(
             "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, NULL)",
-            (device.device_id, device.name, device.officer, device.unit, _hash(key), time.time()),
+            (device.device_id, device.name, device.officer, device.unit, _hash(key), self._clock.utc_s()),
         )
 
     def devices(self) -> list[DeviceRecord]:
@@ -150,7 +158,7 @@ class Access:
         with self._writing():
             return self._db.execute(
                 "UPDATE device SET revoked_at = ? WHERE (device_id = ? OR name = ?) AND revoked_at IS NULL",
-                (time.time(), name_or_id, name_or_id),
+                (self._clock.utc_s(), name_or_id, name_or_id),
             ).rowcount
 
     def find(self, stream_key: str) -> Device | None:
@@ -193,13 +201,13 @@ class Access:
         Raises: AccessDenied: unknown, expired, used or revoked.
         """
         with self._writing():
-            now = time.time()
+            now = self._clock.utc_s()
             row = self._db.execute(
                 "SELECT token_id, kind, role, name, expires_at FROM token WHERE hash = ? AND kind IN ('link', 'token')"
                 " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
                 (_hash(code), now),
             ).fetchone()
-            if row is None:
+            if row is None or self._is_over(row[0], row[4]):
                 raise AccessDenied("this link or token is unknown, expired or was used; ask for a new one")
             if row[1] == "link":
                 self._db.execute("UPDATE token SET revoked_at = ? WHERE token_id = ?", (now, row[0]))
@@ -211,6 +219,7 @@ class Access:
                 "INSERT INTO token VALUES (?, 'session', ?, ?, ?, ?, ?, NULL)",
                 (session_id, row[2], row[3], _hash(session), now, expires_at),
             )
+            self._is_over(session_id, expires_at)
         return Principal(session_id, row[3], row[2], expires_at), session
 
     def who(self, secret: str, *, kind: str) -> Principal | None:
@@ -218,28 +227,57 @@ class Access:
         rows = self._rows(
             "SELECT token_id, name, role, expires_at FROM token WHERE hash = ? AND kind = ? AND revoked_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > ?)",
-            _hash(secret), kind, time.time(),
+            _hash(secret), kind, self._clock.utc_s(),
         )  # fmt: skip
-        return Principal(*rows[0]) if rows else None
+        return self._principal(rows)
 
     def named(self, principal_id: str) -> Principal | None:
         """The principal of this id, while it may come in."""
         rows = self._rows(
             "SELECT token_id, name, role, expires_at FROM token WHERE token_id = ? AND revoked_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > ?)",
-            principal_id, time.time(),
+            principal_id, self._clock.utc_s(),
         )  # fmt: skip
-        return Principal(*rows[0]) if rows else None
+        return self._principal(rows)
+
+    def notice(self) -> None:
+        """See what is left to everything that ends, used or not. Called every second; reads only what is new."""
+        version: int = self._rows("PRAGMA data_version")[0][0]
+        if version != self._ends_version:
+            since = self._clock.utc_s() - _SET_BACK_S
+            rows = self._rows(
+                "SELECT token_id, expires_at FROM token WHERE revoked_at IS NULL AND expires_at > ?"
+                " ORDER BY created_at DESC LIMIT ?",
+                since, _MAX_ENDS,
+            )  # fmt: skip
+            for token_id, expires_at in reversed(rows):
+                self._is_over(token_id, expires_at)
+            self._ends_version = version
+
+    def _principal(self, rows: list[Any]) -> Principal | None:
+        if not rows or self._is_over(rows[0][0], rows[0][3]):
+            return None
+        return Principal(*rows[0])
+
+    def _is_over(self, token_id: str, expires_at: float | None) -> bool:
+        """Whether no time is left, by what was left when this process saw it first."""
+        if expires_at is None:
+            return False
+        now_s = self._clock.monotonic_s()
+        end_s = self._ends_s.setdefault(token_id, now_s + expires_at - self._clock.utc_s())
+        if len(self._ends_s) > _MAX_ENDS:
+            del self._ends_s[next(iter(self._ends_s))]
+        return end_s <= now_s
 
     def end(self, principal_id: str) -> None:
         """Sign out or revoke."""
         with self._writing():
-            self._db.execute("UPDATE token SET revoked_at = ? WHERE token_id = ?", (time.time(), principal_id))
+            self._db.execute("UPDATE token SET revoked_at = ? WHERE token_id = ?", (self._clock.utc_s(), principal_id))
 
     def _create(self, kind: str, role: str, name: str, secret: str, lasts_s: float | None) -> str:
         if role not in ROLES:
             raise AccessDenied(f"no role {role!r}; one of {', '.join(ROLES)}")
-        now = time.time()
+        now = self._clock.utc_s()
         with self._writing():
             self._db.execute(
                 "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",

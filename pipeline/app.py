@@ -30,8 +30,9 @@ from pipeline.ingest.rtmp.server import RtmpServer
 from pipeline.live.hls_views import HlsViews
 from pipeline.live.snapshot import Snapshots
 from pipeline.live.views import Live
+from pipeline.media import GapCause
 from pipeline.publishing import DeviceKeys, Publications
-from pipeline.record.disk import SystemDisk
+from pipeline.record.disk import Disk, SystemDisk
 from pipeline.record.recorder import Recorder
 from pipeline.record.recovery import recover
 from pipeline.record.signing import Signer
@@ -49,6 +50,7 @@ _SWEEP_S = 0.25
 _LOOP_LAG_WINDOW = 240  # sweeps, one minute
 _RECENT_EVENTS = 1000
 _CLOCK_STEP_S = 1.0
+_OF_THE_DEVICE = (GapCause.PUBLISHER_LOST, GapCause.PUBLISHER_SILENT, GapCause.TIMESTAMP_JUMP)  # not of our making
 _CERTIFICATES_EVERY_S = 1.0
 
 
@@ -62,8 +64,15 @@ def record(stream: Stream, recorder: Recorder) -> None:
 class Runtime:
     """The media side, running between start() and close(). Owned by one event loop."""
 
-    def __init__(self, settings: Settings, keys: DeviceKeys, clock: Clock, sources: Sources | None = None) -> None:
-        """sources: the cameras to pull; None: none."""
+    def __init__(
+        self,
+        settings: Settings,
+        keys: DeviceKeys,
+        clock: Clock,
+        sources: Sources | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        """sources: the cameras to pull; None: none. disk: what recordings are written to; None: this machine's."""
         self.settings = settings
         self.clock = clock
         self.recent: deque[Event] = deque(maxlen=_RECENT_EVENTS)
@@ -73,7 +82,7 @@ class Runtime:
         self.certificates = _certificates(settings)
         """By door: "web", "rtmp"; those that have TLS."""
         self._signer = Signer.load(settings.data / "keys")
-        self._disk = SystemDisk()
+        self._disk = disk or SystemDisk()
         self.recorder = Recorder(settings.record, self.recordings, self._signer, self._disk, clock, self.tell)
         self.publications = Publications(settings.ingest, settings.hub, keys, clock, self.tell, self._record)
         self.live = Live(settings.live, clock, self.tell)
@@ -164,7 +173,8 @@ class Runtime:
             case RecordingRestored():
                 log.info("recording restored", **whom)
             case MediaLost():
-                log.error("media lost", **whom, start_s=event.start_s, end_s=event.end_s, cause=event.cause)
+                tell = log.warning if event.cause in _OF_THE_DEVICE else log.error
+                tell("media lost", **whom, start_s=event.start_s, end_s=event.end_s, cause=event.cause)
             case _:
                 assert_never(event)
 

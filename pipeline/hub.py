@@ -179,11 +179,14 @@ class StreamCounts:
 class Stream:
     """One device's stream from its first packet to its end, over interruptions. Owned by the event loop's thread."""
 
-    def __init__(self, stream_id: str, device: Device, settings: HubSettings, clock: Clock) -> None:
+    def __init__(
+        self, stream_id: str, device: Device, settings: HubSettings, clock: Clock, late_s: float = 0.0
+    ) -> None:
+        """late_s: how long ago its first packet came, where that was held back."""
         self.stream_id = stream_id
         self.device = device
         self.state = StreamState.LIVE
-        self.started_at = clock.utc_s()
+        self.started_at = clock.utc_s() - late_s
         self.tracks: tuple[Track, ...] = ()
         self.header: TracksChanged | None = None
         self.counts = StreamCounts()
@@ -195,7 +198,7 @@ class Stream:
         self.last_packet_s = clock.monotonic_s()
         self._settings = settings
         self._clock = clock
-        self._began_s = clock.monotonic_s()
+        self._began_s = clock.monotonic_s() - late_s
         self._stamps = Stamps()
         self._sequence = 0
         self._cache: list[Fragment] = []
@@ -210,6 +213,11 @@ class Stream:
     @property
     def repairs(self) -> int:
         return self._stamps.repairs
+
+    @property
+    def slewed_s(self) -> float:
+        """How far the device's clock has drifted from ours since the stream began; fast is more than 0."""
+        return self._stamps.slewed_s
 
     @property
     def bitrate_bps(self) -> float:
@@ -280,13 +288,15 @@ class Stream:
         if self._gap_from is None and self.counts.fragments:
             self._gap_from = self.position_s
 
-    def resume(self) -> float:
-        """The publisher is back: its next packet lies where our clock says, and the hole before it is a Gap.
+    def resume(self, late_s: float = 0.0) -> float:
+        """The publisher is back: its next packet, which came `late_s` ago, lies where our clock says.
+
+        The hole before it is a Gap.
 
         Returns where the media goes on, in seconds of the stream.
         """
         self.state = StreamState.LIVE
-        at_s = max(self.position_s, self.elapsed_s())
+        at_s = max(self.position_s, self.elapsed_s() - late_s)
         self._stamps.begin_epoch(at_s)
         return at_s
 

@@ -137,9 +137,9 @@ class Publications:
             self.finish(publication, StreamState.ENDED, reason)
             publication.close_peer(reason)
 
-    def begin(self, device: Device, tracks: tuple[Track, ...]) -> Stream:
+    def begin(self, device: Device, tracks: tuple[Track, ...], late_s: float) -> Stream:
         """Raises: CodecUnsupported: nobody here can carry the tracks; there is no stream then."""
-        stream = Stream(new_stream_id(), device, self._hub, self._clock)
+        stream = Stream(new_stream_id(), device, self._hub, self._clock, late_s)
         stream.set_tracks(tracks)
         self.streams[stream.stream_id] = stream
         return stream
@@ -165,9 +165,9 @@ class Publications:
             )
         )
 
-    def resumed(self, stream: Stream) -> None:
+    def resumed(self, stream: Stream, late_s: float) -> None:
         start_s = stream.position_s
-        end_s = stream.resume()
+        end_s = stream.resume(late_s)
         self._emit(StreamResumed(at=self._clock.utc_s(), stream_id=stream.stream_id, start_s=start_s, end_s=end_s))
 
     def finish(self, publication: "DevicePublication", state: StreamState, reason: str) -> None:
@@ -235,16 +235,16 @@ class DevicePublication:
         stream = {} if self.stream is None else {"stream_id": self.stream.stream_id}
         return {"device_id": self.device.device_id, **stream}
 
-    def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+    def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
         if not self.is_connected:
             return
         if self.stream is None:
-            self.stream = self._desk.begin(self.device, tracks)
+            self.stream = self._desk.begin(self.device, tracks, late_s)
             self._desk.announce(self.stream)
             return
         if self.lost_at_s is not None:
             self.lost_at_s = None
-            self._desk.resumed(self.stream)
+            self._desk.resumed(self.stream, late_s)
         self.stream.set_tracks(tracks)
 
     def publish(self, packet: Packet) -> None:

@@ -88,7 +88,7 @@ class PushSettings(Section):
 
 
 class PullSettings(Section):
-    """Cameras that are pulled by RTSP."""
+    """Cameras that are pulled by RTSP or HLS."""
 
     allowed_hosts: tuple[str, ...] = Field(
         (),

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from pipeline.errors import SourceRefused
 from pipeline.media import Device
 
-_PORTS = {"rtsp": 554, "rtsps": 322}
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _MAX_URL = 2048
 
 
@@ -34,7 +34,17 @@ class SourceUrl:
 
     @property
     def is_tls(self) -> bool:
-        return self.scheme == "rtsps"
+        return self.scheme in ("rtsps", "https")
+
+    @property
+    def is_playlist(self) -> bool:
+        """Whether it is pulled by HLS."""
+        return self.scheme in ("http", "https")
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Whom a password meant for this URL may be told (RFC 6454 4)."""
+        return self.scheme, self.host, self.port
 
     @property
     def authority(self) -> str:
@@ -62,7 +72,7 @@ class Source:
 
 def parse_source(text: str) -> SourceUrl:
     """Raises: SourceRefused: not a URL that may be pulled; the message repeats nothing of it but its scheme."""
-    remedy = "use rtsp:// or rtsps:// and a host"
+    remedy = "use rtsp://, rtsps://, http:// or https:// and a host"
     if len(text) > _MAX_URL or any(not "!" <= sign <= "~" for sign in text) or "\\" in text:
         raise SourceRefused("the URL holds blanks, control signs, backslashes or more than ASCII, or is too long")
     try:

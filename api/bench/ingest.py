@@ -1,5 +1,6 @@
 """Ingest: RTMP in, fragments, hash, record. What one access unit costs, and how many streams a core carries."""
 
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from api.bench.child import Child
 from api.bench.server import BenchServer, bench_server
 from pipeline.simulate.load import Load
 from pipeline.simulate.push import PushLoad, make_clip
+from pipeline.simulate.rtsp import Cameras
 
 _STREAMS = 200
 _PUSHED_STREAMS = 20  # a demuxer each where there is one: more would measure how they wait for one another
+_PULLED_STREAMS = 50  # their sender takes its share of the other core
 _WARM_UP_S = 12.0  # connecting, the first segments, the first rotation
 _WINDOW_S = 30.0
 _METHOD = (
@@ -31,6 +34,14 @@ _PUSH_METHOD = (
     "none for FLV) from /proc over the window, over the streams; it is in no other figure."
 )
 
+_PULL_METHOD = (
+    "A server process of its own pulls {streams} RTSP sources of 2 Mbit/s, 25 pictures/s H.264 (FU-A, 1,400 bytes) and 48 kHz AAC, "
+    "interleaved in TCP, from one process that sends synthetic access units at real-time pace. Figures as with RTMP, over "
+    "{window:.0f} s; no child is in them, since there is none."
+)
+
+_METHODS = {"rtmp": _METHOD, "rtsp": _PULL_METHOD}
+
 
 def _by_rtmp(server: BenchServer, keys: list[str], seconds: float, folder: Path) -> Child:
     del folder
@@ -46,11 +57,21 @@ def _by_http(form: str) -> "Generator":
     return generator
 
 
+def _by_rtsp(server: BenchServer, keys: list[str], seconds: float, folder: Path) -> Child:
+    del folder
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    child = Child("pipeline.simulate.rtsp", Cameras(port, seconds))
+    server.add_sources([f"rtsp://127.0.0.1:{port}/{number}" for number in range(len(keys))])
+    return child
+
+
 Generator: TypeAlias = Callable[[BenchServer, list[str], float, Path], Child]
 _SOURCES: dict[str, tuple[int, Generator]] = {
     "rtmp": (_STREAMS, _by_rtmp),
     "ts": (_PUSHED_STREAMS, _by_http("mpegts")),
     "flv": (_PUSHED_STREAMS, _by_http("flv")),
+    "rtsp": (_PULLED_STREAMS, _by_rtsp),
 }
 """How many streams, and who sends them: another source is one more entry."""
 
@@ -87,7 +108,7 @@ def run(window_s: float = _WINDOW_S, source: str = "rtmp") -> dict[str, object]:
         "generator_late_ms_p99": round(float(sent["late_ms_p99"]), 2),
         "generator_lost_connections": sent["lost_connections"],
         "child_core_share_per_stream": round((after["child_cpu_s"] - before["child_cpu_s"]) / wall_s / streams, 5),
-        "method": (_METHOD if source == "rtmp" else _PUSH_METHOD).format(streams=streams, window=window_s),
+        "method": _METHODS.get(source, _PUSH_METHOD).format(streams=streams, window=window_s),
     }
 
 

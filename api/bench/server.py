@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cases.access import Access
 from pipeline.errors import WorkerFailed
+from pipeline.sources import Transport
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -60,6 +61,15 @@ class BenchServer:
         access = Access.of(self.data)
         try:
             return [access.add_device(f"{prefix}-{number}")[1] for number in range(count)]
+        finally:
+            access.close()
+
+    def add_sources(self, urls: list[str]) -> None:
+        """New devices that are pulled."""
+        access = Access.of(self.data)
+        try:
+            for number, url in enumerate(urls):
+                access.add_source(f"camera-{number}", url, Transport.TCP)
         finally:
             access.close()
 
@@ -108,6 +118,7 @@ def bench_server() -> Iterator[BenchServer]:
             "ONRECORD_RTMP__PORT": "0",
             "ONRECORD_RTMP__HOST": "127.0.0.1",
             "ONRECORD_LOG__FORMAT": "json",
+            "ONRECORD_PULL__ALLOWED_HOSTS": "127.0.0.1",
         }
         with (data / "server.log").open("wb") as log:
             process = subprocess.Popen(

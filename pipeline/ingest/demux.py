@@ -30,7 +30,7 @@ from av.stream import Stream
 
 from pipeline.errors import CodecUnsupported, MediaError, ProtocolError
 from pipeline.ingest.annexb import AnnexBAvc, AnnexBHevc
-from pipeline.ingest.elementary import AdtsAac, AsItIs, Converter, PrefixedAvc, PrefixedHevc
+from pipeline.ingest.elementary import AdtsAac, AsItIs, Av1, Converter, PrefixedAvc, PrefixedHevc
 from pipeline.ingest.jail import confine, limit
 from pipeline.ingest.records import (
     MAX_COMPOSITION,
@@ -189,6 +189,10 @@ def _converter(name: str, extra: bytes, is_transport: bool) -> Converter | None:
             return AnnexBHevc() if is_transport else PrefixedHevc(extra)
         case "opus":
             return _as_it_is(Codec.OPUS, extra)
+        case "flac":
+            return _as_it_is(Codec.FLAC, extra)
+        case "av1" | "libdav1d" | "libaom-av1":  # libav names the decoder it would take
+            return Av1(extra) if extra and not is_transport else None
         case _:
             return None
 

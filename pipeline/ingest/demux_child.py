@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from subprocess import DEVNULL, PIPE
 from typing import BinaryIO, cast
 
@@ -21,6 +21,7 @@ from pipeline.settings import PushSettings
 
 _MAX_UNREAD_BYTES = 256 * 1024  # of the body, waiting for the child; then the publisher waits
 _STDOUT = 1
+DEMUXER = (sys.executable, "-m", "pipeline.ingest.demux")
 _DYING_S = 2.0  # a killed process is gone in a moment, unless the disk holds it
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -39,8 +40,11 @@ class DemuxChild(asyncio.SubprocessProtocol):
         clock: Clock,
         take: Callable[[list[Record]], None],
         fail: Callable[[OnRecordError], None],
+        demuxer: Sequence[str] = DEMUXER,
     ) -> None:
+        """demuxer: the command to start; the container and the memory it may have are added."""
         self.pid = 0
+        self._demuxer = demuxer
         self._container = container
         self._settings = settings
         self._clock = clock
@@ -60,7 +64,7 @@ class DemuxChild(asyncio.SubprocessProtocol):
         Raises: WorkerFailed: the system gives no process.
         """
         memory_bytes = str(self._settings.child_memory_bytes)
-        command = [sys.executable, "-m", "pipeline.ingest.demux", self._container, memory_bytes]
+        command = [*self._demuxer, self._container, memory_bytes]
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,

@@ -14,8 +14,10 @@ class Publication(Protocol):
         """What a line of the log about it says: device_id, and stream_id once there is a stream."""
         ...
 
-    def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+    def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
         """These are the tracks from here on; the first packet comes after the first call.
+
+        late_s: how long ago the packet that follows came, where it was held back.
 
         Raises: CodecUnsupported: nobody here can carry them.
         """

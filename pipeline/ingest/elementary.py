@@ -6,6 +6,7 @@ Source: ISO/IEC 14496-15 5.3.3.1, 8.3.3.1; ISO/IEC 13818-7 6.2 (ADTS), 14496-3 1
 
 from typing import Protocol
 
+from pipeline.codecs.av1 import check_obus, without_delimiter
 from pipeline.codecs.h264 import read_avcc
 from pipeline.codecs.h265 import read_hvcc
 from pipeline.codecs.nal import with_long_nal_lengths
@@ -39,6 +40,20 @@ class AsItIs:
         self.config = config
 
     def convert(self, data: bytes) -> bytes:
+        return data
+
+
+class Av1:
+    """AV1 of MP4, without the delimiters that some writers leave in."""
+
+    codec = Codec.AV1
+
+    def __init__(self, av1c: bytes) -> None:
+        self.config = av1c
+
+    def convert(self, data: bytes) -> bytes:
+        data = without_delimiter(data)
+        check_obus(data)
         return data
 
 

@@ -15,7 +15,7 @@ import structlog
 from pipeline.clock import Clock
 from pipeline.errors import OnRecordError, ProtocolError, PublishRefused, WorkerFailed
 from pipeline.ingest.container import HEAD_BYTES, Container, container_of
-from pipeline.ingest.demux_child import DemuxChild
+from pipeline.ingest.demux_child import DEMUXER, DemuxChild
 from pipeline.ingest.door import Publication
 from pipeline.ingest.flv_body import FlvBody
 from pipeline.ingest.records import Jailed, Record, TracksFound, TrackSkipped, track_of
@@ -60,6 +60,13 @@ class PushSession:
         """
         await self._carry(partial(self._run_body, body, content_type), "the publisher ended the body")
 
+    async def run_parts(self, parts: AsyncIterator[AsyncIterator[bytes]], goodbye: str) -> None:
+        """The same with bodies that follow one another, each in a container of its own.
+
+        Raises: as `run`.
+        """
+        await self._carry(partial(self._run_parts, parts), goodbye)
+
     async def run_file(self, file: BinaryIO) -> None:
         """The same with a file, as fast as it can be read; MP4 of any form.
 
@@ -82,7 +89,7 @@ class PushSession:
             self._packets_seen = self.packets
             self._since_s = now_s
         if now_s - self._since_s > settings.silence_timeout_s:
-            self._stop(ProtocolError("no media within push.silence_timeout_s"))
+            self._stop(ProtocolError(f"no media within {settings.silence_timeout_s:g} s (silence_timeout_s)"))
         elif self._child is not None:
             worked_s = max(now_s - self._began_s, self.media_s)  # a body may come faster than it plays
             if self._child.cpu_s() > _CHILD_START_CPU_S + settings.child_cpu_share * worked_s:
@@ -113,6 +120,10 @@ class PushSession:
         else:
             await self._run_child(container, head, body)
 
+    async def _run_parts(self, parts: AsyncIterator[AsyncIterator[bytes]]) -> None:
+        async for body in parts:
+            await self._run_body(body, "")
+
     async def _run_file(self, file: BinaryIO) -> None:
         head = file.read(HEAD_BYTES)
         file.seek(0)
@@ -136,7 +147,8 @@ class PushSession:
     async def _run_child(
         self, container: Container, head: bytes, body: AsyncIterator[bytes], file: BinaryIO | None = None
     ) -> None:
-        child = DemuxChild(container, self._desk.settings, self._desk.clock, self._take_records, self._stop)
+        desk = self._desk
+        child = DemuxChild(container, desk.settings, desk.clock, self._take_records, self._stop, desk.demuxer)
         try:
             await child.start(file)
             self._child = child
@@ -231,7 +243,11 @@ class PushSession:
 class Pushes:
     """The bodies that are being taken now. The attributes are counts for the metrics."""
 
-    def __init__(self, settings: PushSettings, ingest: IngestSettings, clock: Clock) -> None:
+    def __init__(
+        self, settings: PushSettings, ingest: IngestSettings, clock: Clock, demuxer: Sequence[str] = DEMUXER
+    ) -> None:
+        """demuxer: as `DemuxChild` has it."""
+        self.demuxer = demuxer
         self.settings = settings
         self.ingest = ingest
         self.clock = clock

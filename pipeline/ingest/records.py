@@ -11,6 +11,8 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from pipeline.codecs.aac import track_from_audio_config
+from pipeline.codecs.av1 import track_from_av1c
+from pipeline.codecs.flac import track_from_flac_header
 from pipeline.codecs.h264 import track_from_avcc
 from pipeline.codecs.h265 import track_from_hvcc
 from pipeline.codecs.opus import track_from_opus_head
@@ -45,6 +47,8 @@ class Codec(IntEnum):
     H265 = 2  # hvcC
     AAC = 3  # AudioSpecificConfig
     OPUS = 4  # OpusHead
+    AV1 = 5  # av1C
+    FLAC = 6  # STREAMINFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,10 @@ def track_of(codec: Codec, config: bytes, max_width: int, max_height: int) -> Tr
             return track_from_audio_config(config)
         case Codec.OPUS:
             return track_from_opus_head(config)
+        case Codec.AV1:
+            return track_from_av1c(config, max_width=max_width, max_height=max_height)
+        case Codec.FLAC:
+            return track_from_flac_header(config)
 
 
 def write_packet(track_id: int, dts: int, pts: int, is_key: bool, data: bytes) -> bytes:

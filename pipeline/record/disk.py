@@ -61,7 +61,7 @@ class Disk(Protocol):
         ...
 
     def free_bytes(self, path: Path) -> int:
-        """Room left for us where `path` lies."""
+        """Room left for us where `path` lies. Raises: StorageError: also where nothing may be written at all."""
         ...
 
 
@@ -154,6 +154,8 @@ class SystemDisk:
             room = os.statvfs(path)
         except OSError as error:
             raise _mapped(error, f"{path} cannot be asked for its room") from error
+        if room.f_flag & os.ST_RDONLY:
+            raise StorageError(f"{path} is mounted read-only; see why ('dmesg'), then mount it for writing")
         return room.f_bavail * room.f_frsize
 
     def _open(self, path: Path, flags: int) -> int:

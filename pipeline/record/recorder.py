@@ -46,6 +46,8 @@ class Recorder:
         self._emit = emit
         self._recordings: list[Recording] = []
         self._is_low = False
+        self._refusal = ""
+        """Why the disk gives no room at all; empty: it does."""
         self._turn = anyio.Lock()  # a recording is in one commit at a time
 
     @property
@@ -129,16 +131,19 @@ class Recorder:
         try:
             self._disk.make_folder(self._root)
             self.free_bytes = self._disk.free_bytes(self._root)
-        except StorageError:
+            self._refusal = ""
+        except StorageError as error:
             self.free_bytes = 0
+            self._refusal = str(error)
 
     def _watch_room(self) -> None:
         limit = self._settings.min_free_bytes
-        if not self._is_low and self.free_bytes < limit:
+        if not self._is_low and (self._refusal or self.free_bytes < limit):
             self._is_low = True
-            remedy = f"{self.free_bytes} bytes are free under {self._root}, fewer than {limit}; make room"
+            low = f"{self.free_bytes} bytes are free under {self._root}, fewer than {limit}; make room"
+            cause, remedy = ("disk_error", self._refusal) if self._refusal else ("disk_low", low)
             now_s = self._clock.utc_s()
-            self._emit(RecordingFailed(at=now_s, stream_id="", recording_id="", cause="disk_low", remedy=remedy))
+            self._emit(RecordingFailed(at=now_s, stream_id="", recording_id="", cause=cause, remedy=remedy))
         elif self._is_low and self.free_bytes > limit * _ROOM_AGAIN:
             self._is_low = False
 

@@ -9,9 +9,10 @@ import sys
 import gi  # type: ignore[import-not-found]  # Debian's Python has it, ours has not
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstController", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # type: ignore[import-not-found] # noqa: E402 - the versions come first
+from gi.repository import GLib, Gst, GstController, GstRtsp, GstRtspServer  # type: ignore[import-not-found] # noqa: E402 - the versions come first
 
 PICTURES = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1"
 SOUND = "audiotestsrc is-live=true wave=ticks ! audioconvert ! audioresample"
@@ -19,6 +20,10 @@ ENCODED = "speed-preset=ultrafast key-int-max=25 bitrate=300"
 PAID = "name=pay0 pt=96 config-interval=-1"
 AVC = f"{PICTURES} ! x264enc tune=zerolatency {ENCODED} ! rtph264pay {PAID}"
 REORDERED = "speed-preset=superfast bframes=2 b-adapt=false rc-lookahead=5 key-int-max=25 bitrate=300"
+BEAT = AVC.replace("pattern=ball", "pattern=solid-color foreground-color=0xff808080").replace(
+    " ! x264enc", " ! videobalance name=flash ! x264enc"
+)
+TONE = ("wave=ticks", "wave=sine ! volume name=beat")
 B_FRAMES = f"{PICTURES} ! x264enc {REORDERED} ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96"
 HEVC = f"{PICTURES} ! x265enc tune=zerolatency {ENCODED} ! rtph265pay {PAID}"
 AAC = f"{SOUND} ! audio/x-raw,rate=48000,channels=1 ! voaacenc bitrate=64000 ! rtpmp4gpay name=pay1 pt=97"
@@ -26,6 +31,8 @@ ALAW = f"{SOUND} ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=
 OPUS = f"{SOUND} ! audio/x-raw,rate=48000,channels=1 ! opusenc ! rtpopuspay name=pay1 pt=97"
 PATHS = {
     "/h264": AVC,
+    "/beat": f"{BEAT} {ALAW.replace(*TONE)}",
+    "/beat/opus": f"{BEAT} {OPUS.replace(*TONE)}",
     "/bframes": f"{B_FRAMES} {AAC}",
     "/h265": f"{HEVC} {AAC}",
     "/aac": f"{AVC} {AAC}",
@@ -34,6 +41,17 @@ PATHS = {
     "/Streaming/Channels/101": f"{AVC} {ALAW}",
     "/cam/realmonitor": f"{HEVC} {AAC}",
 }
+
+
+def beat(_: object, media: GstRtspServer.RTSPMedia) -> None:
+    """Bright and loud for a second, dark and silent for the next; both by the stamps, not by when a source began."""
+    for name, key, top in (("flash", "brightness", 1.0), ("beat", "volume", 0.1)):
+        half = top / 2
+        wave = GstController.LFOControlSource(
+            waveform=GstController.LFOWaveform.SQUARE, frequency=0.5, amplitude=half, offset=half
+        )
+        element = media.get_element().get_by_name(name)
+        element.add_control_binding(GstController.DirectControlBinding.new(element, key, wave))
 
 
 def main() -> None:
@@ -47,6 +65,8 @@ def main() -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
         factory.set_shared(True)
+        if path.startswith("/beat"):
+            factory.connect("media-constructed", beat)
         if "udp" in words:
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if "digest" in words or "basic" in words:

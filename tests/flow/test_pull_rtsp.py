@@ -3,12 +3,17 @@
 import contextlib
 import json
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.video.frame import VideoFrame
 
 from tests.serving import Server, onrecord, until
 from tests.tools import needs
@@ -142,6 +147,53 @@ def test_every_codec_is_pulled_over_tcp_recorded_whole(server: Server, plain: Ca
             json.loads(line).get("gaps") for line in (folder(server, path) / "manifest.jsonl").read_text().splitlines()
         ]
         assert not any(gaps), path
+
+
+def beats(file: Path) -> tuple[list[float], list[float]]:
+    """When the picture turns bright, and when the sound sets in."""
+    turns: list[float] = []
+    tones: list[float] = []
+    with av.open(str(file)) as box:
+        was_dark = False
+        heard_s = 0.0
+        for frame in box.decode():
+            if isinstance(frame, VideoFrame):
+                is_dark = sum(bytes(frame.reformat(format="gray").planes[0])[:100]) < 100 * 128
+                if was_dark and not is_dark:
+                    turns.append(frame.time or 0.0)
+                was_dark = is_dark
+            elif isinstance(frame, AudioFrame):
+                [plane] = AudioResampler(format="flt", layout="mono").resample(frame)
+                samples = struct.unpack(f"<{plane.samples}f", bytes(plane.planes[0])[: 4 * plane.samples])
+                loud = [at for at, sample in enumerate(samples) if abs(sample) > 0.1]
+                if loud and (frame.time or 0.0) - heard_s > 0.5:
+                    tones.append((frame.time or 0.0) + loud[0] / frame.sample_rate)
+                heard_s = (frame.time or 0.0) if loud else heard_s
+    return turns, tones
+
+
+def test_the_sound_of_a_moment_lies_within_40_ms_of_its_picture(server: Server, plain: Camera) -> None:
+    """The camera turns bright as it sets in to sound, every other second; both are looked for in the recording.
+
+    The camera runs before we come, as cameras do: one that begins with our connection tells its times late.
+    """
+    for path in ("/beat", "/beat/opus"):
+        pull(server, f"before {path}", plain.url(path))
+    for path in ("/beat", "/beat/opus"):
+        long_enough(server, f"before {path}")
+    for path in ("/beat", "/beat/opus"):
+        pull(server, path, plain.url(path))
+    for path in ("/beat", "/beat/opus"):
+        stream_id = server.live_id(path)
+        until(lambda i=stream_id: server.metric(f"onrecord_stream_key_frames_total{{.*{i}") >= 6, "6 s")  # type: ignore[misc]  # mypy infers no default of a lambda
+    for name in ("/beat", "/beat/opus"):
+        stop(server, name)
+        probe(server, name)
+        turns, tones = beats(folder(server, name) / "0000.mp4")
+        turns = [turn for turn in turns if turn < tones[-1] + 1.0]
+        off_s = [min((tone - turn for tone in tones), key=abs) for turn in turns]
+        assert len(off_s) >= 2, name
+        assert max(map(abs, off_s)) < 0.04, (name, off_s)
 
 
 def test_udp_is_taken_when_it_is_asked_for_and_when_a_server_refuses_tcp(server: Server, plain: Camera) -> None:

@@ -35,7 +35,7 @@ from pipeline.record.scan import scan
 from pipeline.record.verify import Report, check_coverage, verify
 from pipeline.rtmp import amf0, chunks
 from pipeline.settings import load
-from tests.fuzz import doors
+from tests.fuzz import cameras, doors
 from tests.fuzz.run import Target
 from tests.unit.codecs.records import (
     AV1C_720P,
@@ -107,6 +107,20 @@ def targets() -> dict[str, Target]:
         Target("http", doors.REQUESTS, doors.http, doors.REQUEST_WORDS),
         Target("websocket", doors.FRAMES, doors.websocket, [b"\x88\x80", b"\x7f", b"\xff"]),
         Target("playlist", doors.PLAYLISTS, doors.playlist, doors.PLAYLIST_WORDS),
+        Target(
+            "rtsp-message", cameras.ANSWERS, cameras.messages, [b"$\0", b"\r\n\r\n", b"Content-Length: 9", b"CSeq:"]
+        ),
+        Target("rtsp-challenge", cameras.CHALLENGES, cameras.challenge, [b"Digest ", b"qop=", b'"', b"stale=true"]),
+        Target("sdp", cameras.DESCRIPTIONS, cameras.description, [b"m=", b"a=fmtp:96 ", b"a=rtpmap:96 ", b"config="]),
+        Target("rtp", cameras.PACKETS, cameras.packets, [b"\x80", b"\x80\xe0", b"\xc8"]),
+        Target(
+            "rtp-payload", cameras.PAYLOADS, cameras.payloads, [b"\x7c\x85", b"\x7c\x45", b"\x78", b"\x62", b"\x60"]
+        ),
+        Target("hls-playlist", cameras.PLAYLISTS, cameras.playlist, cameras.PLAYLIST_WORDS),
+        Target(
+            "http-answer", cameras.RESPONSES, cameras.response, [b"chunked", b"\r\n\r\n", b"HTTP/1.1 100 C\r\n\r\n"]
+        ),
+        Target("source-url", cameras.URLS, cameras.url, [b"@", b"[", b"%0a", b"://", b"?"]),
         Target("ticket", [b"a" * 32, b"kR3_-"], doors.ticket),
         Target("mpegts", [_container("mpegts")], lambda data: _demuxed("mpegts", data), share=0.02),
         Target("mp4", [_container("mp4")], lambda data: _demuxed("mp4", data), [b"moof", b"trun", b"stbl"], share=0.02),
@@ -230,7 +244,8 @@ def _aac(data: bytes) -> None:
 
 
 def _opus(data: bytes) -> None:
-    _first_error(lambda: track_from_opus_head(data), lambda: packet_duration(data))
+    _first_error(lambda: track_from_opus_head(data), lambda: track_from_opus_head(b"OpusHead" + data))
+    assert 120 <= packet_duration(data) <= 5760
 
 
 def _flac(data: bytes) -> None:

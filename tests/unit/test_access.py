@@ -12,6 +12,7 @@ import pytest
 from cases.access import ROLES, Access
 from pipeline.errors import AccessDenied, SourceRefused, StorageError
 from pipeline.sources import Transport
+from tests.made import ManualClock
 
 
 @pytest.fixture
@@ -207,3 +208,35 @@ def test_a_source_is_listed_without_its_secrets_seen_by_another_process_and_gone
         theirs.add_source("file", "file:///etc/passwd", Transport.TCP)
     theirs.revoke_device("gate")
     assert (ours.sources(), len(ours.devices())) == ((), 1)
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_clock_that_jumps_gives_no_session_link_or_token_more_time(tmp_path: Path, step_s: float) -> None:
+    clock = ManualClock()
+    with (
+        contextlib.closing(Access.of(tmp_path, clock)) as access,
+        contextlib.closing(Access.of(tmp_path, clock)) as other,
+    ):
+        link, unused = (other.create_link("viewer", "person", 600) for _ in range(2))
+        token = other.create_token("viewer", "script", 600)
+        principal, session = access.sign_in(link, 600)
+        access.notice()
+        assert access.who(token, kind="token")
+        clock.utc_offset_s += step_s
+        clock.now_s += 601
+        assert access.who(session, kind="session") is None
+        assert access.who(token, kind="token") is None
+        assert access.named(principal.principal_id) is None
+        with pytest.raises(AccessDenied):
+            access.sign_in(unused, 600)
+
+
+def test_what_is_made_after_the_clock_was_set_back_lasts_as_long_as_it_says(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with contextlib.closing(Access.of(tmp_path, clock)) as access:
+        clock.utc_offset_s -= 3600
+        _, session = access.sign_in(access.create_link("viewer", "person", 60), 600)
+        clock.now_s += 599
+        assert access.who(session, kind="session") is not None
+        clock.now_s += 2
+        assert access.who(session, kind="session") is None

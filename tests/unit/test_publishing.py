@@ -375,3 +375,20 @@ def test_a_device_that_is_pulled_needs_no_key_and_follows_the_same_rules() -> No
     assert again.stream is first.stream
     with pytest.raises(KeyUnknown):
         desk.desk.open_device(Device("revoked", "revoked"), lambda _: None)
+
+
+def test_what_was_held_back_lies_where_it_came_and_not_where_it_was_handed_on() -> None:
+    made = Desk()
+    first = made.open()
+    first.set_tracks((VIDEO, AUDIO), late_s=2.0)
+    made.send(first)  # a second of media, handed on two seconds late, and a second passes
+    stream = first.stream
+    assert stream is not None
+    assert stream.started_at == 1_700_001_000.0 - 2.0
+    first.lost("radio")
+    made.later(7.0)
+    second = made.open()
+    second.set_tracks((VIDEO, AUDIO), late_s=3.0)
+    made.send(second)
+    (gap,) = made.tapes[0].gaps
+    assert (round(gap.start_s, 2), round(gap.end_s, 2)) == (1.0, 7.0)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -11,10 +12,13 @@ from pipeline.clock import Clock
 from pipeline.errors import OnRecordError, SourceDenied
 from pipeline.ingest.addresses import Addresses
 from pipeline.ingest.door import Publication
-from pipeline.ingest.pull.rtsp import PullCounts, RtspPull
+from pipeline.ingest.pull.counts import PullCounts
+from pipeline.ingest.pull.hls import HlsPull, Place
+from pipeline.ingest.pull.rtsp import RtspPull
 from pipeline.media import Device
 from pipeline.settings import Settings
 from pipeline.sources import Source
+from pipeline.supervise import Mistake, supervise
 
 _LOOK_EVERY_S = 1.0
 _HEALTHY_S = 60.0  # after so long the next pause is the shortest again
@@ -87,23 +91,33 @@ class Pulls:
                 await anyio.sleep(_LOOK_EVERY_S)
 
     async def _keep(self, source: Source) -> None:
+        """Pull it until its scope is cancelled; a mistake of ours in one source ends no other."""
+
+        def mistaken(mistake: Mistake) -> None:
+            self.counts.mistakes += 1
+            device_id = source.device.device_id
+            log.error("pull failed by a mistake in this program", device_id=device_id, kind=mistake.kind, at=mistake.at)
+
         try:
             with self._running[source]:
-                pause_s = _FIRST_PAUSE_S
-                while True:
-                    began_s = self._clock.monotonic_s()
-                    is_denied = await self._attempt(source)
-                    if self._clock.monotonic_s() - began_s > _HEALTHY_S:
-                        pause_s = _FIRST_PAUSE_S
-                    if is_denied:
-                        await anyio.sleep(self._settings.pull.denied_retry_s)
-                        continue
-                    await anyio.sleep(_random.uniform(0.1, pause_s))
-                    pause_s = min(2 * pause_s, self._settings.pull.retry_max_s)
+                await supervise(partial(self._try, source, Place()), mistaken, self._settings.pull.retry_max_s)
         finally:
             del self._running[source]
 
-    async def _attempt(self, source: Source) -> bool:
+    async def _try(self, source: Source, place: Place) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            began_s = self._clock.monotonic_s()
+            is_denied = await self._attempt(source, place)
+            if self._clock.monotonic_s() - began_s > _HEALTHY_S:
+                pause_s = _FIRST_PAUSE_S
+            if is_denied:
+                await anyio.sleep(self._settings.pull.denied_retry_s)
+                continue
+            await anyio.sleep(_random.uniform(0.1, pause_s))
+            pause_s = min(2 * pause_s, self._settings.pull.retry_max_s)
+
+    async def _attempt(self, source: Source, place: Place) -> bool:
         """One connection until it breaks; whether the source refused our user and password."""
         self.counts.attempts += 1
         publication: Publication | None = None
@@ -119,7 +133,7 @@ class Pulls:
         is_denied = False
         try:
             with scope:
-                await RtspPull(source, self._addresses, self._settings, self._clock, self.counts).run(opened)
+                await self._pull(source, place).run(opened)
         except OnRecordError as error:
             reason, is_denied = str(error), isinstance(error, SourceDenied)
             log.warning("pull broke off", device_id=source.device.device_id, source=str(source.url), reason=reason)
@@ -128,3 +142,8 @@ class Pulls:
                 self._connected -= 1
                 publication.lost(reason)
         return is_denied
+
+    def _pull(self, source: Source, place: Place) -> HlsPull | RtspPull:
+        if source.url.is_playlist:
+            return HlsPull(source, place, self._addresses, self._settings, self._clock, self.counts)
+        return RtspPull(source, self._addresses, self._settings, self._clock, self.counts)

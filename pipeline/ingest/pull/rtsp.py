@@ -3,12 +3,10 @@
 Source: RFC 2326; RFC 3550 6.4.2; RFC 7826 only for status 461.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import cast
+from fractions import Fraction
 
 import anyio
 import structlog
@@ -18,7 +16,9 @@ from pipeline.clock import Clock
 from pipeline.errors import CodecUnsupported, OnRecordError, ProtocolError, SourceDenied, SourceError
 from pipeline.ingest.addresses import Addresses
 from pipeline.ingest.door import Publication
+from pipeline.ingest.pull.counts import PullCounts
 from pipeline.ingest.pull.lanes import Lane, PictureLane, align, check_channel, lane_of
+from pipeline.ingest.pull.ports import Port, open_pair
 from pipeline.media import Packet, Track
 from pipeline.rtsp import auth
 from pipeline.rtsp.messages import Interleaved, Message, MessageReader, write_interleaved, write_request
@@ -33,22 +33,13 @@ _REPORT_EVERY_S = 5.0
 _TICK_S = 0.5
 _USUAL_TIMEOUT_S = 60.0  # RFC 2326 12.37
 _SHORTEST_KEEP_ALIVE_S = 2.0
+_ALIGN_S = 3.0  # how long the first reports of a sender are waited for; RFC 3550 6.2 has them within 2.5 s
+_MOST_HELD_BYTES = 8 * 1024 * 1024
 _MAX_BAD_PACKETS = 100  # in a row; then the source sends something else
 _MAX_URL = 2048
 _BROKEN = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)  # also of TLS
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class PullCounts:
-    """Plain numbers for the metrics."""
-
-    attempts: int = 0
-    connected: int = 0
-    lost_packets: int = 0
-    bad_packets: int = 0
-    dropped_pictures: int = 0
 
 
 class RtspPull:
@@ -76,9 +67,12 @@ class RtspPull:
         self._lanes: list[Lane] = []
         self._tracks: tuple[Track, ...] = ()
         self._first_s: float | None = None
+        self._held: list[tuple[Lane, Fraction, Packet]] = []  # with the lane's offset at that time
+        self._held_bytes = 0
+        self._is_open = False  # what comes is handed on at once
         self._bad = 0
         self._publication: Publication | None = None
-        self._ports: list[_Port] = []
+        self._ports: list[Port] = []
         self._ssrc = secrets.randbits(32)
         self._failure: OnRecordError | None = None
         self._answers: dict[int, Message] = {}
@@ -107,8 +101,9 @@ class RtspPull:
             except _BROKEN as error:
                 raise SourceError(f"{self._url} closed the connection") from error
             finally:
+                self._open()
                 for lane in self._lanes:
-                    self._publish(lane.finish(self._clock.utc_s()))
+                    self._publish(lane, lane.finish(self._clock.utc_s()))
                     self._counts.lost_packets += lane.order.lost
                     if isinstance(lane, PictureLane):
                         self._counts.dropped_pictures += lane.pictures.dropped
@@ -164,8 +159,9 @@ class RtspPull:
         number = len(self._lanes)
         wish = f"RTP/AVP/TCP;unicast;interleaved={2 * number}-{2 * number + 1}"
         if transport is Transport.UDP:
-            rtp, rtcp = await self._open_ports(stack, number, address)
-            wish = f"RTP/AVP;unicast;client_port={rtp}-{rtcp}"
+            first, pair = await open_pair(stack, self._take_datagram, address)
+            self._ports += pair
+            wish = f"RTP/AVP;unicast;client_port={first}-{first + 1}"
         answer = await self._ask("SETUP", url, {"Transport": wish}, also=461)
         if answer.status == 461:
             if transport is Transport.UDP:
@@ -192,25 +188,6 @@ class RtspPull:
             for port in self._ports[-2:]:
                 port.lane = lane
         return transport
-
-    async def _open_ports(self, stack: AsyncExitStack, number: int, address: str) -> tuple[int, int]:
-        """Two ports side by side, the first even. Raises: SourceError: none are free."""
-        loop = asyncio.get_running_loop()
-        local = "::" if ":" in address else "0.0.0.0"
-        for _ in range(50):
-            first = 20_000 + 2 * secrets.randbelow(20_000)
-            made: list[_Port] = []
-            try:
-                for at in (0, 1):
-                    port = _Port(self, at == 1, address)
-                    transport, _ = await loop.create_datagram_endpoint(lambda p=port: p, (local, first + at))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-                    made.append(port)
-                    stack.callback(transport.close)
-            except OSError:
-                continue
-            self._ports += made
-            return first, first + 1
-        raise SourceError(f"no two UDP ports are free for track {number}")
 
     async def _ask(self, method: str, url: str, headers: dict[str, str] | None = None, also: int = 0) -> Message:
         """The answer of 200, or of `also`.
@@ -343,7 +320,7 @@ class RtspPull:
         self._failure = self._failure or error
         scope.cancel()
 
-    def take_datagram(self, lane: Lane, is_control: bool, data: bytes) -> None:
+    def _take_datagram(self, lane: Lane, is_control: bool, data: bytes) -> None:
         """The same as `take`, from a socket's callback: what goes wrong ends the pull at its next tick."""
         if self._publication is None or self._failure is not None:
             return
@@ -358,6 +335,7 @@ class RtspPull:
             for report in read_sender_reports(data):
                 lane.report(report)
             align(self._lanes)
+            self._open_in_time()
             return
         now_s = self._clock.monotonic_s()
         try:
@@ -366,7 +344,7 @@ class RtspPull:
                 raise ProtocolError(f"RTP of payload type {packet.payload_type}, which was not offered")
             self._first_s = now_s if self._first_s is None else self._first_s
             for each, is_broken in lane.order.feed(packet, now_s):
-                self._publish(lane.feed(each, is_broken, self._clock.utc_s(), now_s - self._first_s))
+                self._publish(lane, lane.feed(each, is_broken, self._clock.utc_s(), now_s - self._first_s))
         except ProtocolError:
             self._counts.bad_packets += 1
             self._bad += 1
@@ -375,7 +353,32 @@ class RtspPull:
         else:
             self._bad = 0
 
-    def _publish(self, packets: list[Packet]) -> None:
+    def _publish(self, lane: Lane, packets: list[Packet]) -> None:
+        if self._is_open:
+            self._hand_on(packets)
+            return
+        self.media_at_s = self._clock.monotonic_s()
+        for packet in packets:
+            self._held.append((lane, lane.offset_s, packet))
+            self._held_bytes += len(packet.data)
+        self._open_in_time()
+
+    def _open_in_time(self) -> None:
+        """Begin once the sender's reports have told where sound belongs beside the picture, or have been waited for."""
+        is_told = len(self._lanes) < 2 or all(lane.zero_ntp_s is not None for lane in self._lanes)
+        waited_s = self._clock.monotonic_s() - self._first_s if self._first_s is not None else 0.0
+        if self._held and (is_told or waited_s > _ALIGN_S or self._held_bytes > _MOST_HELD_BYTES):
+            self._open()
+
+    def _open(self) -> None:
+        """Hand on what was held, where it belongs by what is known now."""
+        self._is_open = True
+        held, self._held = self._held, []
+        for lane, offset_s, packet in held:
+            shift = round((lane.offset_s - offset_s) * lane.track.timescale) if lane.track is not None else 0
+            self._hand_on([packet._replace(dts=packet.dts + shift, pts=packet.pts + shift)])
+
+    def _hand_on(self, packets: list[Packet]) -> None:
         if self._publication is None or not packets:
             return
         is_opening = not self._tracks
@@ -384,35 +387,11 @@ class RtspPull:
         tracks = tuple(lane.track for lane in self._lanes if lane.track is not None)
         if tracks != self._tracks:
             self._tracks = tracks
-            self._publication.set_tracks(tracks)
+            self._publication.set_tracks(tracks, max(0.0, self._clock.utc_s() - packets[0].captured_at))
         for packet in packets:
             self._publication.publish(packet)
         self.packets += len(packets)
         self.media_at_s = self._clock.monotonic_s()
-
-
-class _Port(asyncio.DatagramProtocol):
-    """One UDP port; takes from the source's own address only."""
-
-    def __init__(self, pull: RtspPull, is_control: bool, address: str) -> None:
-        self.lane: Lane | None = None
-        self.is_control = is_control
-        self.peer: tuple[str, int] | None = None
-        self._pull = pull
-        self._address = address
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # asyncio promises a DatagramTransport to a DatagramProtocol, and types it as the base
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        if self.lane is not None and addr[0] == self._address:
-            self._pull.take_datagram(self.lane, self.is_control, data)
-
-    def send(self, data: bytes) -> None:
-        if self._transport is not None and self.peer is not None and not self._transport.is_closing():
-            self._transport.sendto(data, self.peer)
 
 
 def _safe(text: str) -> str:

@@ -75,6 +75,10 @@ class FlvReader:
         """The tracks from here on."""
         return tuple(track for track in (self._video, self._audio) if track is not None)
 
+    def late_s(self, now: float) -> float:
+        """How long ago (UTC seconds) the first of the packets that wait came; 0 where none does."""
+        return now - self._waiting[0].captured_at if self._waiting else 0.0
+
     def take_waiting(self) -> list[Packet]:
         """Packets to publish before the one returned last; clears `has_waiting`. Bound: one tag's, or what was held."""
         self.has_waiting = False

@@ -160,7 +160,7 @@ class RtmpSession:
             packet = tag(timestamp_ms, buffer, start, end, self._captured_at)
             if packet is not None:
                 if flv.has_new_tracks:
-                    publication.set_tracks(flv.tracks)
+                    publication.set_tracks(flv.tracks, flv.late_s(self._captured_at))
                     flv.has_new_tracks = False
                 if flv.has_waiting:
                     self._publish_each(publication, flv.take_waiting())

@@ -56,15 +56,6 @@ def test_obus_that_do_not_fill_their_picture_are_a_protocol_error() -> None:
         check_obus(b"\x12\0" * 5000)
 
 
-@given(st.binary(max_size=200))
-def test_fuzz_random_records_and_units_raise_nothing_else(data: bytes) -> None:
-    for record in (data, AV1C_720P[:4] + data, AV1C_720P[:6] + data):
-        with contextlib.suppress(CodecUnsupported):
-            av1(record)
-    with contextlib.suppress(ProtocolError):
-        check_obus(data)
-
-
 @given(st.integers(0, len(AV1C_720P) * 8 - 1))
 def test_fuzz_a_flipped_bit_raises_nothing_but_codec_unsupported(bit: int) -> None:
     changed = bytearray(AV1C_720P)

@@ -30,9 +30,11 @@ class TapePublication:
     tracks: list[tuple[Track, ...]] = field(default_factory=list)
     ends: list[tuple[str, str]] = field(default_factory=list)
     pressure: float = 0.0
+    late_s: list[float] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
 
-    def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+    def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
+        self.late_s.append(late_s)
         self.tracks.append(tracks)
 
     def publish(self, packet: Packet) -> None:

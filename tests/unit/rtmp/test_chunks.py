@@ -1,6 +1,5 @@
 """Chunk streams: every form of header, both kinds of encoder, any cut, bounded memory."""
 
-import contextlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -186,9 +185,3 @@ def test_a_chunk_stream_that_begins_without_a_length_is_a_protocol_error(first: 
 def test_a_message_begun_before_the_last_is_whole_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError, match="before the last"):
         read(full(b"v" * 200)[:140], full(b"again"))
-
-
-@given(st.lists(st.binary(max_size=300), max_size=6))
-def test_random_bytes_raise_nothing_but_protocol_error(parts: list[bytes]) -> None:
-    with contextlib.suppress(ProtocolError):
-        read(full(b"first"), *parts)

@@ -5,7 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import (
@@ -175,7 +175,7 @@ def test_other_codecs_are_refused_by_name_and_the_publication_is_lost(type_id: i
 
 def test_tracks_that_the_publication_cannot_carry_close_the_session() -> None:
     class Narrow(TapePublication):
-        def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+        def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
             raise CodecUnsupported(f"{len(tracks)} tracks are too many for this wall")
 
     door = TapeDoor()
@@ -322,44 +322,6 @@ def test_a_real_session_gives_the_same_packets_however_it_is_cut(capture: Path, 
     assert len(got.sounds) >= 46
     assert [end[0] for end in got.ends] == ["end"]
     assert got.pictures[0].is_key
-
-
-@st.composite
-def mutated_sessions(draw: st.DrawFn) -> bytes:
-    """A real session with bits flipped, bytes replaced, parts cut out, doubled or the end missing."""
-    data = bytearray(draw(st.sampled_from(CAPTURES)).read_bytes())
-    for _ in range(draw(st.integers(1, 6))):
-        # the commands and configurations in the first 5,000 bytes hold most of the grammar
-        at = draw(st.one_of(st.integers(0, min(5000, len(data))), st.integers(0, len(data))))
-        match draw(st.sampled_from(["flip", "write", "cut", "double", "end"])):
-            case "flip" if at < len(data):
-                data[at] ^= 1 << draw(st.integers(0, 7))
-            case "write":
-                data[at : at + 4] = draw(st.sampled_from([b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"\0\0\1\0"]))
-            case "cut":
-                del data[at : at + draw(st.integers(1, 64))]
-            case "double":
-                data[at:at] = data[at : at + draw(st.integers(1, 200))]
-            case _:
-                del data[max(at, 100) :]
-    return bytes(data)
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(mutated_sessions(), st.sampled_from([1 << 20, 1460, 97]))
-def test_a_mutated_session_raises_nothing_but_protocol_error_and_holds_no_more_than_it_was_sent(
-    data: bytes, cut: int
-) -> None:
-    door = TapeDoor()
-    peer = session(door)
-    try:
-        for at in range(0, len(data), cut):
-            peer.feed(data[at : at + cut], NOW_S)
-            assert peer.held_bytes <= len(data)
-    except ProtocolError as error:
-        peer.lost(str(error))
-    assert KEY not in peer.close_reason
-    assert sum(len(p.data) for got in door.publications for p in got.packets) <= 4 * len(data)
 
 
 @settings(max_examples=300, deadline=None)

@@ -239,6 +239,7 @@ def test_pictures_wait_for_promised_sound_and_the_stream_begins_with_both() -> N
         message(AUDIO, AUDIO_CONFIG, 90), message(AUDIO, SOUND, 90), message(VIDEO, PICTURE, 120),
     )  # fmt: skip
     assert [len(tracks) for tracks in got.tracks] == [2]
+    assert got.late_s == [0.0]  # the tape's clock stands
     assert [(p.track_id, p.dts) for p in got.packets] == [(1, 0), (1, 3600), (1, 7200), (2, 4320), (1, 10800)]
 
 

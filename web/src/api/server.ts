@@ -1,5 +1,6 @@
 // The routes this page asks. Paths and shapes: docs/api; anything else the server says is ignored.
 
+import type { Tracks } from "../player/wish";
 import { Problem, problemOf, unreachable } from "./problem";
 
 export interface Session {
@@ -67,8 +68,9 @@ export async function listStreams(signal: AbortSignal): Promise<StreamList> {
 }
 
 /** A one-time address of the stream's live WebSocket. */
-export async function openSocketUrl(streamId: string): Promise<string> {
+export async function openSocketUrl(streamId: string, tracks: Tracks): Promise<string> {
   const url = await ticketed(streamId, "ws");
+  url.searchParams.set("tracks", tracks);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }

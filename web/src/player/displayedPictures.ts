@@ -1,4 +1,5 @@
-// The pictures that really reached the screen: how many, the last one's time, and how old it was then.
+// The pictures that really reached the screen: how many, the last one's time, how old it was then; and the last one
+// itself, while the next path is on its way.
 
 interface Tie {
   readonly ptsS: number;
@@ -8,6 +9,8 @@ interface Tie {
 export class DisplayedPictures {
   count = 0;
   lastAt = 0;
+  everyMs = 0; // between the last two
+  private copied = 0; // the count of the picture that was copied
   private lastMediaS = 0;
   private lastShownMs = 0;
   private tie: Tie | null = null;
@@ -16,6 +19,7 @@ export class DisplayedPictures {
 
   constructor(
     private readonly video: HTMLVideoElement,
+    private readonly held: HTMLCanvasElement,
     private readonly onPicture: () => void,
   ) {
     this.isCounted = "requestVideoFrameCallback" in video;
@@ -32,6 +36,28 @@ export class DisplayedPictures {
   still(capturedMs: number): void {
     this.tied(0, capturedMs);
     this.record(this.count + 1, 0, Date.now());
+    this.release();
+  }
+
+  /** The picture on the screen stays there until it is released, whatever becomes of the video's source. */
+  hold(): void {
+    this.copy();
+    if (this.copied === this.count && this.count > 0) this.held.hidden = false;
+  }
+
+  /** Keeps the picture on the screen for a `hold` at a moment when the video has none: while it seeks. */
+  copy(): void {
+    const { video, held } = this;
+    if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+    held.width = video.videoWidth;
+    held.height = video.videoHeight;
+    held.getContext("2d")?.drawImage(video, 0, 0);
+    this.copied = this.count;
+  }
+
+  /** A picture of the present source is on the screen. */
+  release(): void {
+    this.held.hidden = true;
   }
 
   /** How old the last picture was when it was shown; null before the first tie or picture. */
@@ -58,7 +84,9 @@ export class DisplayedPictures {
     this.count = count;
     this.lastMediaS = mediaS;
     this.lastShownMs = shownMs;
-    this.lastAt = performance.now();
+    const now = performance.now();
+    if (this.lastAt > 0) this.everyMs = now - this.lastAt;
+    this.lastAt = now;
     this.onPicture();
   }
 }

@@ -1,6 +1,7 @@
 // A live stream by LL-HLS in a video element, through hls.js, which is loaded only when it is needed.
 
 import type Hls from "hls.js/light";
+import type { HlsConfig, LoaderCallbacks, LoaderConfiguration, LoaderContext } from "hls.js";
 import { unreachable } from "../api/problem";
 import { backoffMs } from "./backoff";
 import type { DisplayedPictures } from "./displayedPictures";
@@ -10,6 +11,8 @@ const TICK_MS = 250;
 const KEEP_S = 5;
 const BEHIND_S = 1; // behind the distance the playlist asks for (PART-HOLD-BACK): jump rather than hurry
 const FASTEST = 1.1;
+const PLAIN_TARGET_S = 6; // whole segments of 2 s, the playlist asked for every 2 s, and as much in reserve
+const PLAIN_BEHIND_S = 4;
 const STALL_S = 0.1; // what one stall adds to that distance
 
 export class HlsPlayer implements PathPlayer {
@@ -25,6 +28,8 @@ export class HlsPlayer implements PathPlayer {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly pictures: DisplayedPictures,
+    /** By parts, with a question always waiting at the server; else by whole segments, seconds later. */
+    private readonly isLowLatency: boolean,
     /** A new address of the stream's playlist; throws what the page can show. */
     private readonly playlistUrl: () => Promise<string>,
     private readonly ends: PlayerEnds,
@@ -61,7 +66,9 @@ export class HlsPlayer implements PathPlayer {
 
   /** A picture reached the screen. */
   pictureShown(): void {
-    if (this.hls === null || this.isPlaying || this.video.currentTime === 0) return;
+    if (this.hls === null || this.video.currentTime === 0) return;
+    this.pictures.release();
+    if (this.isPlaying) return;
     this.failures = 0;
     this.tell({ name: "playing" });
   }
@@ -87,17 +94,18 @@ export class HlsPlayer implements PathPlayer {
     if (!HlsLight.isSupported()) return this.failed(new Error("no_media_source"));
     this.tell({ name: "connecting" });
     const hls = new HlsLight({
-      lowLatencyMode: true,
+      ...(this.isLowLatency ? { lowLatencyMode: true } : { lowLatencyMode: false, liveSyncDuration: PLAIN_TARGET_S, loader: notBlocking(HlsLight) }),
       enableWorker: false, // the page's policy allows no worker from a blob, and fragmented MP4 needs no remuxing
       maxLiveSyncPlaybackRate: FASTEST,
       liveSyncOnStallIncrease: STALL_S,
       backBufferLength: KEEP_S,
-      maxBufferLength: KEEP_S,
+      maxBufferLength: this.isLowLatency ? KEEP_S : 2 * PLAIN_TARGET_S,
     });
     hls.on(HlsLight.Events.MANIFEST_PARSED, () => this.tell({ name: "first_picture" }));
     hls.on(HlsLight.Events.ERROR, (_event, { fatal, type }) => {
       if (fatal) this.failed(new Error(type === HlsLight.ErrorTypes.MEDIA_ERROR ? "media_refused" : "connection_closed"));
     });
+    this.pictures.hold();
     hls.loadSource(url);
     hls.attachMedia(this.video);
     this.hls = hls;
@@ -123,7 +131,8 @@ export class HlsPlayer implements PathPlayer {
     if (playingDate !== null) this.pictures.tied(this.video.currentTime, playingDate.getTime());
     if (this.video.paused && !this.video.ended) this.play();
     if (liveSyncPosition === null || targetLatency === null || this.video.seeking) return;
-    if (latency - targetLatency > BEHIND_S && liveSyncPosition > this.video.currentTime) this.jump(liveSyncPosition);
+    const behindS = this.isLowLatency ? BEHIND_S : PLAIN_BEHIND_S;
+    if (latency - targetLatency > behindS && liveSyncPosition > this.video.currentTime) this.jump(liveSyncPosition);
   }
 
   private jump(toS: number): void {
@@ -145,5 +154,18 @@ export class HlsPlayer implements PathPlayer {
   private readonly onEnded = (): void => {
     this.disconnect();
     this.tell({ name: "ended" });
+  };
+}
+
+/** Playlists without the promise that the server can wait: hls.js would use it with and without low latency. */
+function notBlocking(HlsLight: typeof Hls): HlsConfig["loader"] {
+  return class extends HlsLight.DefaultConfig.loader {
+    override load(context: LoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<LoaderContext>): void {
+      const onSuccess: typeof callbacks.onSuccess = (response, ...rest) => {
+        if (typeof response.data === "string") response.data = response.data.replace("CAN-BLOCK-RELOAD=YES,", "");
+        callbacks.onSuccess(response, ...rest);
+      };
+      super.load(context, config, { ...callbacks, onSuccess });
+    }
   };
 }

@@ -7,6 +7,7 @@ import type { Gap, PathPlayer, Phase, PlayerEnds } from "./phase";
 import { mediaSourceClass } from "./pictureBuffer";
 import { SnapshotPlayer } from "./snapshotPlayer";
 import { SocketPlayer } from "./socketPlayer";
+import type { Tracks, Wish } from "./wish";
 
 const WAY_BACK_MS = 60_000;
 const PROBE_MOST_MS = 5_000;
@@ -15,7 +16,9 @@ const PROBE_MOST_MS = 5_000;
 export interface LiveSource {
   readonly video: HTMLVideoElement;
   readonly still: HTMLImageElement;
-  readonly socketUrl: () => Promise<string>;
+  /** Shows the last picture while another path or other tracks are on their way. */
+  readonly held: HTMLCanvasElement;
+  readonly socketUrl: (tracks: Tracks) => Promise<string>;
   readonly playlistUrl: () => Promise<string>;
   readonly snapshotUrl: string;
 }
@@ -33,8 +36,9 @@ export class LivePlayer {
   constructor(
     private readonly source: LiveSource,
     private readonly ends: LiveEnds,
+    private wish: Wish,
   ) {
-    this.pictures = new DisplayedPictures(source.video, () => this.player.pictureShown?.());
+    this.pictures = new DisplayedPictures(source.video, source.held, () => this.player.pictureShown?.());
     this.player = this.made();
   }
 
@@ -43,6 +47,15 @@ export class LivePlayer {
     this.player.start();
     window.clearInterval(this.wayBack);
     this.wayBack = window.setInterval(() => void this.lookForWayBack(), WAY_BACK_MS);
+  }
+
+  /** What this tile asks for from now on; what plays goes over to it. */
+  ask(wish: Wish): void {
+    const before = this.wish;
+    this.wish = wish;
+    const { path } = this.choice;
+    const isOther = path === "ws" ? wish.tracks !== before.tracks : path === "hls" && wish.isLowLatency !== before.isLowLatency;
+    if (isOther) this.change();
   }
 
   /** Lets go of the stream; the last picture stays. */
@@ -80,15 +93,16 @@ export class LivePlayer {
   private made(): PathPlayer {
     const { video, still, socketUrl, playlistUrl, snapshotUrl } = this.source;
     const { path } = this.choice;
+    const { tracks, isLowLatency } = this.wish;
     const ends: PlayerEnds = {
       onPhase: (phase: Phase) => this.told(phase, path),
       onGap: (gap: Gap) => this.ends.onGap(gap),
     };
     switch (path) {
       case "ws":
-        return new SocketPlayer(video, this.pictures, socketUrl, ends);
+        return new SocketPlayer(video, this.pictures, tracks, () => socketUrl(tracks), ends);
       case "hls":
-        return new HlsPlayer(video, this.pictures, playlistUrl, ends);
+        return new HlsPlayer(video, this.pictures, isLowLatency, playlistUrl, ends);
       case "snapshot":
         return new SnapshotPlayer(still, snapshotUrl, ends, (capturedMs) => this.pictures.still(capturedMs));
     }
@@ -103,6 +117,7 @@ export class LivePlayer {
   private change(): void {
     this.player.close();
     this.player = this.made();
+    if (this.wayBack === 0) return; // stopped: the next start takes it
     this.ends.onPath(this.choice.path, this.choice.unplayableCodecs);
     this.player.start();
   }
@@ -110,7 +125,7 @@ export class LivePlayer {
   private async lookForWayBack(): Promise<void> {
     if (!this.choice.isWayBackOpen) return;
     const { player } = this;
-    const isOpen = await this.source.socketUrl().then(doesSocketSpeak).catch(() => false);
+    const isOpen = await this.source.socketUrl("key").then(doesSocketSpeak).catch(() => false);
     if (!isOpen || player !== this.player || this.wayBack === 0) return;
     this.choice.take("ws");
     this.change();

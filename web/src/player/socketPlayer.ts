@@ -7,11 +7,13 @@ import { parseMessage, type Message } from "./message";
 import type { PathPlayer, Phase, PlayerEnds } from "./phase";
 import { PictureBuffer, unplayableCodecs } from "./pictureBuffer";
 import { nextMove } from "./playhead";
+import type { Tracks } from "./wish";
 
 const TICK_MS = 100;
 const STARTING_MS = 1_500;
 const BURST_QUIET_MS = 40; // a burst is over when nothing came for a frame
 const BURST_MOST_MS = 400;
+const STEP_S = 0.05; // before the end of a key frame, which reaches to where the next one is expected
 const CONNECT_MOST_MS = 5_000; // a proxy that knows no WebSocket may keep the question without an answer
 
 export class SocketPlayer implements PathPlayer {
@@ -32,6 +34,7 @@ export class SocketPlayer implements PathPlayer {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly pictures: DisplayedPictures,
+    private readonly tracks: Tracks,
     /** A new one-time address of the stream's WebSocket; throws what the page can show. */
     private readonly socketUrl: () => Promise<string>,
     private readonly ends: PlayerEnds,
@@ -43,7 +46,6 @@ export class SocketPlayer implements PathPlayer {
 
   start(): void {
     this.stop();
-    this.buffer.close(true); // a fresh source: after a hidden tab tiles were seen to wait for ever on the old one
     this.ticker = window.setInterval(() => this.tick(), TICK_MS);
     void this.connect();
   }
@@ -77,6 +79,8 @@ export class SocketPlayer implements PathPlayer {
 
   private async connect(): Promise<void> {
     const run = ++this.run;
+    this.pictures.hold();
+    this.buffer.close(true); // a fresh source: after a hole tiles were seen to wait for ever on the old one
     this.tell({ name: "ticket" });
     try {
       const url = await this.socketUrl();
@@ -148,6 +152,7 @@ export class SocketPlayer implements PathPlayer {
     this.arrival = new Arrival();
     this.startedAt = 0;
     this.firstMediaAt = 0;
+    this.pictures.hold();
     this.buffer.prepare(mime);
     this.tell({ name: "first_picture" });
   }
@@ -171,6 +176,7 @@ export class SocketPlayer implements PathPlayer {
     const { ranges } = this.buffer;
     const live = ranges.at(-1);
     if (live === undefined || this.video.seeking) return;
+    if (this.tracks === "key") return this.step(now, live.endS - STEP_S);
     if (this.startedAt === 0) {
       const isBurstOver = now - this.lastMediaAt > BURST_QUIET_MS || now - this.firstMediaAt > BURST_MOST_MS;
       if (isBurstOver) this.begin(now, Math.max(live.startS, live.endS - this.arrival.targetS(now)));
@@ -188,6 +194,13 @@ export class SocketPlayer implements PathPlayer {
     if (move.kind === "jump") this.jump(move.toS);
     else if (move.rate !== this.video.playbackRate) this.video.playbackRate = move.rate;
     if (this.video.paused) this.play();
+  }
+
+  /** Key frames are not played but shown one after the other, each as soon as it is there. */
+  private step(now: number, toS: number): void {
+    this.startedAt ||= now;
+    if (!this.video.paused) this.video.pause();
+    if (Math.abs(this.video.currentTime - toS) > STEP_S) this.video.currentTime = toS;
   }
 
   private begin(now: number, atS: number): void {
@@ -211,7 +224,10 @@ export class SocketPlayer implements PathPlayer {
 
   /** A picture reached the screen. */
   pictureShown(): void {
-    if (this.startedAt === 0 || this.isPlaying) return;
+    if (this.startedAt === 0) return; // the last of the source before
+    this.pictures.release();
+    if (this.tracks === "key") this.pictures.copy(); // its next step is a seek
+    if (this.isPlaying) return;
     this.failures = 0;
     this.tell({ name: "playing" });
   }

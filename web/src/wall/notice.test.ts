@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { noticeOf, type Situation } from "./notice";
 
 const situation = (change: Partial<Situation>): Situation => ({
-  state: "live", stateForS: 60, stateSince: "10:00", path: "ws", phase: { name: "playing" }, phaseForMs: 5_000, pictureForMs: 40, nowMs: 0, ...change,
+  state: "live", stateForS: 60, stateSince: "10:00", path: "ws", tracks: "all", phase: { name: "playing" }, phaseForMs: 5_000, pictureForMs: 40, nowMs: 0, ...change,
 });
 
 test("a playing tile says nothing", () => {
@@ -29,6 +29,12 @@ test("a live tile whose picture stands still says so", () => {
 test("a still may stand for longer than a moving picture", () => {
   expect(noticeOf(situation({ path: "snapshot", pictureForMs: 3_000 }))).toBeNull();
   expect(noticeOf(situation({ path: "snapshot", pictureForMs: 5_000 }))).toMatchObject({ key: "tile.stalled" });
+});
+
+test("a key frame may stand until the next is overdue, and not on a path that has every picture", () => {
+  expect(noticeOf(situation({ tracks: "key", pictureForMs: 5_000 }))).toBeNull();
+  expect(noticeOf(situation({ tracks: "key", pictureForMs: 7_000 }))).toMatchObject({ key: "tile.stalled", values: { n: 7 }, isOld: true });
+  expect(noticeOf(situation({ path: "hls", tracks: "key", pictureForMs: 5_000 }))).toMatchObject({ key: "tile.stalled" });
 });
 
 test("a codec the browser cannot play is named with its remedy", () => {

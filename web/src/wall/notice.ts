@@ -3,9 +3,11 @@
 import type { StreamState } from "../api/server";
 import type { Path } from "../player/path";
 import type { Phase } from "../player/phase";
+import type { Tracks } from "../player/wish";
 import type { TextKey } from "../texts/language";
 
 const STILL_PATIENCE_MS = 4_000; // stills come once a second, and a key frame may take as long again
+const KEY_PATIENCE_MS = 6_000; // most cameras send a key frame every 1 to 4 s
 const PATIENCE_MS = 2_000; // shorter waits say nothing: words that flash only unsettle
 
 export interface Situation {
@@ -13,6 +15,7 @@ export interface Situation {
   readonly stateForS: number;
   readonly stateSince: string; // in the reader's words
   readonly path: Path;
+  readonly tracks: Tracks;
   readonly phase: Phase;
   readonly phaseForMs: number;
   readonly pictureForMs: number; // since the last new picture
@@ -39,7 +42,7 @@ export function noticeOf(at: Situation): Notice | null {
       return { key: "play.retrying", values: { n }, error: phase.error, isOld: true };
     }
     case "playing":
-      if (at.pictureForMs < (at.path === "snapshot" ? STILL_PATIENCE_MS : PATIENCE_MS)) return null;
+      if (at.pictureForMs < patienceMs(at)) return null;
       return { key: "tile.stalled", values: { n: Math.round(at.pictureForMs / 1000) }, isOld: true };
     case "ticket":
     case "connecting":
@@ -49,4 +52,9 @@ export function noticeOf(at: Situation): Notice | null {
     case "stopped":
       return null;
   }
+}
+
+function patienceMs({ path, tracks }: Situation): number {
+  if (path === "snapshot") return STILL_PATIENCE_MS;
+  return path === "ws" && tracks === "key" ? KEY_PATIENCE_MS : PATIENCE_MS;
 }
