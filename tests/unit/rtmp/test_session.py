@@ -175,7 +175,7 @@ def test_other_codecs_are_refused_by_name_and_the_publication_is_lost(type_id: i
 
 def test_tracks_that_the_publication_cannot_carry_close_the_session() -> None:
     class Narrow(TapePublication):
-        def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
+        def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:  # noqa: ARG002 - the Publication's form
             raise CodecUnsupported(f"{len(tracks)} tracks are too many for this wall")
 
     door = TapeDoor()
