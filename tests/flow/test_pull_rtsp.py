@@ -172,27 +172,28 @@ def beats(file: Path) -> tuple[list[float], list[float]]:
     return turns, tones
 
 
-def test_the_sound_of_a_moment_lies_within_40_ms_of_its_picture(server: Server, plain: Camera) -> None:
+def test_the_sound_of_a_moment_lies_within_40_ms_of_its_picture(server: Server) -> None:
     """The camera turns bright as it sets in to sound, every other second; both are looked for in the recording.
 
-    The camera runs before we come, as cameras do: one that begins with our connection tells its times late.
+    Each camera begins with our connection, the hardest case: what it says of its times at first is wrong, and only its
+    sender reports tell where sound belongs.
     """
-    for path in ("/beat", "/beat/opus"):
-        pull(server, f"before {path}", plain.url(path))
-    for path in ("/beat", "/beat/opus"):
-        long_enough(server, f"before {path}")
-    for path in ("/beat", "/beat/opus"):
-        pull(server, path, plain.url(path))
-    for path in ("/beat", "/beat/opus"):
-        stream_id = server.live_id(path)
-        until(lambda i=stream_id: server.metric(f"onrecord_stream_key_frames_total{{.*{i}") >= 6, "6 s")  # type: ignore[misc]  # mypy infers no default of a lambda
-    for name in ("/beat", "/beat/opus"):
-        stop(server, name)
-        probe(server, name)
+    names = [f"{path} {transport}" for transport in ("tcp", "udp") for path in ("/beat", "/beat/opus")]
+    with camera() as by_tcp, camera() as by_udp:
+        cameras = {"tcp": by_tcp, "udp": by_udp}
+        for name in names:
+            path, _, transport = name.partition(" ")
+            pull(server, name, cameras[transport].url(path), "--transport", transport)
+        for name in names:
+            until(lambda n=name: server.stream_of(n) is not None, "live")  # type: ignore[misc]  # mypy infers no default of a lambda
+            stream_id = server.live_id(name)
+            until(lambda i=stream_id: server.metric(f"onrecord_stream_key_frames_total{{.*{i}") >= 8, "8 s")  # type: ignore[misc]
+        for name in names:
+            stop(server, name)
+    for name in names:
         turns, tones = beats(folder(server, name) / "0000.mp4")
-        turns = [turn for turn in turns if turn < tones[-1] + 1.0]
-        off_s = [min((tone - turn for tone in tones), key=abs) for turn in turns]
-        assert len(off_s) >= 2, name
+        off_s = [min((tone - turn for tone in tones), key=abs) for turn in turns[:-1]]  # the last may have no sound yet
+        assert len(off_s) >= 2, (name, turns, tones)
         assert max(map(abs, off_s)) < 0.04, (name, off_s)
 
 
