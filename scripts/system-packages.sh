@@ -11,7 +11,7 @@ esac
 case "$missing" in
 *chromium*) missing="$missing fonts-noto-cjk" ;;
 esac
-if [ -x /usr/bin/python3 ] && ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null; then
+if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null; then
     missing="$missing python3-gi gir1.2-gst-rtsp-server-1.0"
 fi
 [ -n "$missing" ] || exit 0
