@@ -4,6 +4,8 @@ Plain code; runs in the demuxer's child.
 Source: ITU-T H.264 annex B and 7.3.2; H.265 annex B and 7.3.2; ISO/IEC 14496-15 5.3.3.1 (avcC), 8.3.3.1 (hvcC).
 """
 
+from typing import ClassVar
+
 from pipeline.bits import Bits
 from pipeline.codecs.h264 import read_avcc
 from pipeline.codecs.h265 import read_hvcc
@@ -20,57 +22,119 @@ _H265_VPS, _H265_SPS, _H265_PPS, _H265_DELIMITER = 32, 33, 34, 35
 _PROFILE_BYTES = 12  # general profile, tier, compatibility, constraints, level
 
 
-class AvcSets:
-    """The parameter sets an H.264 stream has told, and the avcC they make; empty until there is one of each."""
+class ParameterSets:
+    """The parameter sets a stream has told, and the configuration they make; empty until there is one of each kind."""
+
+    codec: ClassVar[Codec]
+    delimiter: ClassVar[int]
+    """The NAL unit type that says only where a picture begins."""
+    kinds: ClassVar[tuple[int, ...]]
 
     def __init__(self, config: bytes = b"") -> None:
-        """Raises: CodecUnsupported: `config` is given and is no avcC."""
+        """Raises: CodecUnsupported: `config` is given and is no configuration of this codec."""
         self.config = config
-        self._sps: dict[int, bytes] = {}
-        self._pps: dict[int, bytes] = {}
+        self._sets: dict[int, dict[int, bytes]] = {kind: {} for kind in self.kinds}
         self._has_news = False
         if config:
-            read = read_avcc(config)
-            for nal in (*read.sps, *read.pps):
+            for nal in self._read(config):
                 self.learn(nal)
-            self._has_news = False
+            self._has_news = False  # they are in `config` already
 
     def learn(self, nal: bytes) -> bool:
         """Whether `nal` is a parameter set. Raises: CodecUnsupported, LimitExceeded."""
-        kind = nal[0] & 31
-        if kind == _SPS:
-            self._has_news |= _learn(self._sps, Bits(nal[4:12], "SPS").ue(), nal)
-        elif kind == _PPS:
-            self._has_news |= _learn(self._pps, Bits(nal[1:9], "PPS").ue(), nal)
-        return kind in (_SPS, _PPS)
+        kind = self.kind(nal)
+        sets = self._sets.get(kind)
+        if sets is not None:
+            self._has_news |= _learn(sets, self._id(kind, nal), nal)
+        return sets is not None
 
     def settle(self) -> bool:
         """Whether what was learnt since the last time makes another `config`. Raises: CodecUnsupported."""
-        is_new = self._has_news and bool(self._sps and self._pps)
+        is_new = self._has_news and all(self._sets.values())
         if is_new:
-            self.config = make_avcc(list(self._sps.values()), list(self._pps.values()))
+            self.config = self._make()
             self._has_news = False
         return is_new
 
+    @staticmethod
+    def kind(nal: bytes) -> int:
+        """The type of a NAL unit."""
+        raise NotImplementedError
 
-class AnnexBAvc:
-    """H.264 of MPEG-TS: start codes become lengths; parameter sets go into the avcC, delimiters go."""
+    @staticmethod
+    def _id(kind: int, nal: bytes) -> int:
+        raise NotImplementedError
 
-    codec = Codec.H264
+    @staticmethod
+    def _read(config: bytes) -> tuple[bytes, ...]:
+        raise NotImplementedError
 
-    def __init__(self) -> None:
-        self._sets = AvcSets()
+    def _make(self) -> bytes:
+        raise NotImplementedError
+
+
+class AvcSets(ParameterSets):
+    """SPS and PPS of H.264, for an avcC."""
+
+    codec, delimiter, kinds = Codec.H264, _DELIMITER, (_SPS, _PPS)
+
+    @staticmethod
+    def kind(nal: bytes) -> int:
+        return nal[0] & 31
+
+    @staticmethod
+    def _id(kind: int, nal: bytes) -> int:
+        return Bits(nal[4:12], "SPS").ue() if kind == _SPS else Bits(nal[1:9], "PPS").ue()
+
+    @staticmethod
+    def _read(config: bytes) -> tuple[bytes, ...]:
+        read = read_avcc(config)
+        return (*read.sps, *read.pps)
+
+    def _make(self) -> bytes:
+        return make_avcc(list(self._sets[_SPS].values()), list(self._sets[_PPS].values()))
+
+
+class HevcSets(ParameterSets):
+    """VPS, SPS and PPS of H.265, for an hvcC."""
+
+    codec, delimiter, kinds = Codec.H265, _H265_DELIMITER, (_H265_VPS, _H265_SPS, _H265_PPS)
+
+    @staticmethod
+    def kind(nal: bytes) -> int:
+        return nal[0] >> 1 & 63
+
+    @staticmethod
+    def _id(kind: int, nal: bytes) -> int:
+        return _set_id(kind, nal)
+
+    @staticmethod
+    def _read(config: bytes) -> tuple[bytes, ...]:
+        read = read_hvcc(config)
+        return (*read.vps, *read.sps, *read.pps)
+
+    def _make(self) -> bytes:
+        return make_hvcc(self._sets)
+
+
+class AnnexB:
+    """H.264 or H.265 of MPEG-TS: start codes become lengths; sets go into the configuration, delimiters go."""
+
+    def __init__(self, sets: ParameterSets) -> None:
+        self.codec = sets.codec
+        self._sets = sets
 
     @property
     def config(self) -> bytes:
         return self._sets.config
 
     def convert(self, data: bytes) -> bytes:
+        sets = self._sets
         parts: list[bytes] = []
         for nal in nal_units(data):
-            if not self._sets.learn(nal) and nal[0] & 31 != _DELIMITER:
+            if not sets.learn(nal) and sets.kind(nal) != sets.delimiter:
                 parts += [len(nal).to_bytes(4, "big"), nal]
-        self._sets.settle()
+        sets.settle()
         return b"".join(parts) if self.config else b""
 
 
@@ -125,58 +189,6 @@ def make_avcc(sps: list[bytes], pps: list[bytes]) -> bytes:
             raise CodecUnsupported("the SPS says a chroma format or bit depth that there is not")
         parts.append(bytes([0xFC | chroma, 0xF8 | luma_bits, 0xF8 | chroma_bits, 0]))
     return b"".join(parts)
-
-
-class HevcSets:
-    """As AvcSets, with the VPS, for an hvcC."""
-
-    def __init__(self, config: bytes = b"") -> None:
-        """Raises: CodecUnsupported: `config` is given and is no hvcC."""
-        self.config = config
-        self._sets: dict[int, dict[int, bytes]] = {_H265_VPS: {}, _H265_SPS: {}, _H265_PPS: {}}
-        self._has_news = False
-        if config:
-            read = read_hvcc(config)
-            for nal in (*read.vps, *read.sps, *read.pps):
-                self.learn(nal)
-            self._has_news = False
-
-    def learn(self, nal: bytes) -> bool:
-        """Whether `nal` is a parameter set. Raises: CodecUnsupported, LimitExceeded."""
-        kind = nal[0] >> 1 & 63
-        sets = self._sets.get(kind)
-        if sets is not None:
-            self._has_news |= _learn(sets, _set_id(kind, nal), nal)
-        return sets is not None
-
-    def settle(self) -> bool:
-        """Whether what was learnt since the last time makes another `config`. Raises: CodecUnsupported."""
-        is_new = self._has_news and all(self._sets.values())
-        if is_new:
-            self.config = make_hvcc(self._sets)
-            self._has_news = False
-        return is_new
-
-
-class AnnexBHevc:
-    """H.265 of MPEG-TS: as AnnexBAvc."""
-
-    codec = Codec.H265
-
-    def __init__(self) -> None:
-        self._sets = HevcSets()
-
-    @property
-    def config(self) -> bytes:
-        return self._sets.config
-
-    def convert(self, data: bytes) -> bytes:
-        parts: list[bytes] = []
-        for nal in nal_units(data):
-            if not self._sets.learn(nal) and nal[0] >> 1 & 63 != _H265_DELIMITER:
-                parts += [len(nal).to_bytes(4, "big"), nal]
-        self._sets.settle()
-        return b"".join(parts) if self.config else b""
 
 
 def _set_id(kind: int, nal: bytes) -> int:

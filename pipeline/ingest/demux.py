@@ -29,7 +29,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from pipeline.errors import CodecUnsupported, MediaError, ProtocolError
-from pipeline.ingest.annexb import AnnexBAvc, AnnexBHevc
+from pipeline.ingest.annexb import AnnexB, AvcSets, HevcSets
 from pipeline.ingest.elementary import AdtsAac, AsItIs, Av1, Converter, PrefixedAvc, PrefixedHevc
 from pipeline.ingest.jail import confine, limit
 from pipeline.ingest.records import (
@@ -182,11 +182,11 @@ def _choose(streams: list[Stream], is_transport: bool, emit: Callable[[bytes], N
 def _converter(name: str, extra: bytes, is_transport: bool) -> Converter | None:
     match name:
         case "h264":
-            return AnnexBAvc() if is_transport else PrefixedAvc(extra)
+            return AnnexB(AvcSets()) if is_transport else PrefixedAvc(extra)
         case "aac":
             return AdtsAac() if is_transport else _as_it_is(Codec.AAC, extra)
         case "hevc":
-            return AnnexBHevc() if is_transport else PrefixedHevc(extra)
+            return AnnexB(HevcSets()) if is_transport else PrefixedHevc(extra)
         case "opus":
             return _as_it_is(Codec.OPUS, extra)
         case "flac":

@@ -21,7 +21,7 @@ from pipeline.codecs.h265 import read_hevc_sps, read_hvcc, track_from_hvcc
 from pipeline.codecs.nal import prefixed_nal_units, with_long_nal_lengths
 from pipeline.codecs.opus import packet_duration, track_from_opus_head
 from pipeline.errors import OnRecordError, ProtocolError
-from pipeline.ingest.annexb import AnnexBAvc, AnnexBHevc
+from pipeline.ingest.annexb import AnnexB, AvcSets, HevcSets
 from pipeline.ingest.container import HEAD_BYTES, container_of
 from pipeline.ingest.demux import Clamped, demux
 from pipeline.ingest.elementary import AdtsAac
@@ -256,8 +256,8 @@ def _nal(data: bytes) -> None:
     _first_error(
         lambda: prefixed_nal_units(data),
         *(lambda size=size: with_long_nal_lengths(data, size) for size in (1, 2, 4)),
-        lambda: AnnexBAvc().convert(data),
-        lambda: AnnexBHevc().convert(data),
+        lambda: AnnexB(AvcSets()).convert(data),
+        lambda: AnnexB(HevcSets()).convert(data),
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.codecs.h265 import read_hevc_sps, read_hvcc
 from pipeline.codecs.opus import packet_duration
 from pipeline.codecs.picture import VIDEO_TIMESCALE
 from pipeline.errors import CodecUnsupported, ProtocolError
-from pipeline.ingest.annexb import AvcSets, HevcSets
+from pipeline.ingest.annexb import AvcSets, HevcSets, ParameterSets
 from pipeline.ingest.records import Codec, track_of
 from pipeline.media import AUDIO_TRACK, VIDEO_TRACK, Packet, Track
 from pipeline.rtsp.payloads import Aac, Depacketiser, Pictures, Unit, Whole, audio_config, parameter_sets
@@ -23,7 +23,6 @@ from pipeline.rtsp.rtp import Order, RtpPacket, SenderReport, Unwrapped
 from pipeline.rtsp.sdp import Media
 
 _LAWS: dict[str, Law] = {"PCMA": "pcm_alaw", "PCMU": "pcm_mulaw"}
-_DELIMITERS = {False: 9, True: 35}
 _H265_KEYS = range(16, 22)
 _MAX_DEPTH = 16
 _JUMP_S = 10  # further than this the source counts anew
@@ -128,7 +127,7 @@ class PictureLane(Lane):
     def __init__(self, media: Media, window_s: float, max_width: int, max_height: int, max_bytes: int) -> None:
         super().__init__(media, window_s)
         self._is_hevc = media.encoding == "H265"
-        self._sets: AvcSets | HevcSets = HevcSets() if self._is_hevc else AvcSets()
+        self._sets: ParameterSets = HevcSets() if self._is_hevc else AvcSets()
         self._limits = (max_width, max_height)
         self._order = DecodeOrder(0, 1)
         self._has_begun = False
@@ -142,7 +141,7 @@ class PictureLane(Lane):
         if not self._sets.settle():
             return
         config = self._sets.config
-        self.track = track_of(Codec.H265 if self._is_hevc else Codec.H264, config, *self._limits)
+        self.track = track_of(self._sets.codec, config, *self._limits)
         if self._is_hevc:
             depth = read_hevc_sps(read_hvcc(config).sps[0]).reorder
         else:
@@ -154,8 +153,8 @@ class PictureLane(Lane):
         parts: list[bytes] = []
         is_key = False
         for nal in unit.parts:
-            kind = nal[0] >> 1 & 63 if self._is_hevc else nal[0] & 31
-            if self._sets.learn(nal) or kind == _DELIMITERS[self._is_hevc]:
+            kind = self._sets.kind(nal)
+            if self._sets.learn(nal) or kind == self._sets.delimiter:
                 continue
             is_key |= kind in _H265_KEYS if self._is_hevc else kind == 5
             parts += [len(nal).to_bytes(4, "big"), nal]

@@ -16,7 +16,8 @@ from pipeline.codecs.nal import prefixed_nal_units, with_long_nal_lengths
 from pipeline.codecs.opus import packet_duration, track_from_opus_head
 from pipeline.codecs.picture import VIDEO_TIMESCALE
 from pipeline.errors import LimitExceeded, ProtocolError
-from pipeline.ingest.annexb import AvcSets, HevcSets
+from pipeline.ingest.annexb import AvcSets, HevcSets, ParameterSets
+from pipeline.ingest.records import track_of
 from pipeline.ingest.rtmp.tags import Content, Tag, read_audio_tag, read_video_tag
 from pipeline.media import AUDIO_TRACK, VIDEO_TRACK, Packet, Track, TrackKind
 from pipeline.rtmp import amf0
@@ -50,7 +51,7 @@ class FlvReader:
         self._video_config = b""
         self._is_avc = False  # whether `_video` is H.264 and nothing is held: what the quick way asks
         self._nal_length_bytes = 4
-        self._sets: AvcSets | HevcSets | None = None  # what `_video` was made from, where parameter sets say it
+        self._sets: ParameterSets | None = None  # what `_video` was made from, where parameter sets say it
         self._audio: Track | None = None
         self._audio_codec = ""
         self._audio_config = b""
@@ -288,8 +289,7 @@ class FlvReader:
         for nal in units:
             self._sets.learn(nal)
         if self._sets.settle():
-            of_config = track_from_avcc if self._video_codec == "avc1" else track_from_hvcc
-            self._set_video(of_config(self._sets.config, max_width=self._max_width, max_height=self._max_height))
+            self._set_video(track_of(self._sets.codec, self._sets.config, self._max_width, self._max_height))
 
     def _set_video(self, track: Track) -> None:
         self._missing.discard("video")

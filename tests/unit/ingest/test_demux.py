@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import CodecUnsupported, ContainerUnknown, LimitExceeded, ProtocolError
 from pipeline.ingest import annexb, records
-from pipeline.ingest.annexb import AnnexBAvc, nal_units
+from pipeline.ingest.annexb import AnnexB, AvcSets, nal_units
 from pipeline.ingest.container import Container, container_of
 from pipeline.ingest.demux import Clamped, demux
 from pipeline.ingest.elementary import AdtsAac
@@ -171,7 +171,7 @@ def test_a_file_on_stdin_is_sought_in_so_that_an_index_at_its_end_is_found(tmp_p
 
 
 def test_start_codes_become_lengths_and_parameter_sets_the_configuration() -> None:
-    unit = AnnexBAvc()
+    unit = AnnexB(AvcSets())
     assert unit.convert(b"\0\0\0\1\x41abc") == b""  # before its SPS nobody can show it
     assert unit.convert(b"\0\0\0\1\x09\xf0\0\0\0\1" + SPS + b"\0\0\1" + PPS + b"\0\0\1\x65pic\0") == b"\0\0\0\4\x65pic"
     assert track_of(Codec.H264, unit.config, 4096, 4096).width == 1280
@@ -188,7 +188,7 @@ def test_damaged_parameter_sets_raise_only_our_errors(kind: int) -> None:
     chance = random.Random(kind)
     for _ in range(2000):
         data = b"\0\0\1" + bytes([kind]) + chance.randbytes(chance.randrange(30))
-        for converter in (AnnexBAvc(), annexb.AnnexBHevc()):
+        for converter in (AnnexB(AvcSets()), AnnexB(annexb.HevcSets())):
             try:
                 converter.convert(data)
             except (CodecUnsupported, ProtocolError):
