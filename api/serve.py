@@ -25,8 +25,9 @@ from api.tickets import Tickets
 from cases.access import Access
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
-from pipeline.descriptors import raise_limit
+from pipeline.descriptors import Spare, raise_limit
 from pipeline.errors import AddressInUse, StorageError
+from pipeline.record.disk import SystemDisk
 from pipeline.settings import ApiSettings, Settings
 from pipeline.tls import Certificate
 
@@ -60,11 +61,12 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     raise_limit()
     with (
         contextlib.closing(Access.of(settings.data, clock)) as access,
+        contextlib.closing(Spare()) as spare,
         _alone(settings.data),
         _listen(settings.api) as listener,
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
-        runtime = Runtime(settings, access, clock, access)
+        runtime = Runtime(settings, access, clock, access, SystemDisk(open_file=spare.open))
         crowd = Crowd(settings.api, clock)
         doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock), crowd)
         certificate = runtime.certificates.get("web")

@@ -68,8 +68,10 @@ class Disk(Protocol):
 class SystemDisk:
     """The disk of this machine. Safe to use from many threads."""
 
-    def __init__(self, write: Callable[[int, bytes], int] = os.write) -> None:
+    def __init__(self, write: Callable[[int, bytes], int] = os.write, open_file: Callable[..., int] = os.open) -> None:
+        """open_file: as `os.open`; that of `Spare` finds room where others took every descriptor."""
         self._write = write
+        self._open_file = open_file
 
     def make_folder(self, path: Path) -> None:
         try:
@@ -138,7 +140,7 @@ class SystemDisk:
 
     def sync_folder(self, path: Path) -> None:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = self._open_file(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(descriptor)
             finally:
@@ -160,7 +162,7 @@ class SystemDisk:
 
     def _open(self, path: Path, flags: int) -> int:
         try:
-            return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o640)
+            return self._open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o640)
         except OSError as error:
             raise _mapped(error, f"{path} cannot be opened") from error
 
