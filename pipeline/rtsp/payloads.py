@@ -49,6 +49,12 @@ class Pictures:
         self._is_holed = False
 
     def feed(self, packet: RtpPacket, is_broken: bool) -> list[Unit]:
+        if self._fragments and packet.timestamp == self._timestamp and not (is_broken or packet.is_marked):
+            middle = self._middle(packet.payload)
+            if middle:  # most of what comes: nothing begins or ends with it
+                self._grow(len(middle))
+                self._fragments.append(middle)
+                return []
         units: list[Unit] = []
         if packet.timestamp != self._timestamp and (self._parts or self._fragments or self._is_holed):
             self._is_holed |= is_broken or bool(self._fragments)  # its last packet may be the one that is lost
@@ -61,6 +67,12 @@ class Pictures:
         if packet.is_marked:
             units += self._finish()
         return units
+
+    def _middle(self, payload: bytes) -> bytes:
+        """What a fragment that neither begins nor ends a NAL unit carries; nothing for any other payload."""
+        if self._is_hevc:
+            return payload[3:] if len(payload) > 3 and payload[0] >> 1 & 63 == _H265_FU and payload[2] < 64 else b""
+        return payload[2:] if len(payload) > 2 and payload[0] & 31 == _FU_A and payload[1] & 0xC0 == 0 else b""
 
     def _finish(self) -> list[Unit]:
         parts, is_holed = self._parts, self._is_holed or bool(self._fragments)

@@ -85,6 +85,9 @@ class Order:
 
     def feed(self, packet: RtpPacket, now_s: float) -> list[tuple[RtpPacket, bool]]:
         """(packet, whether something before it is lost), in order."""
+        if packet.sequence == self._next and packet.ssrc == self._ssrc and not self._waiting:
+            self._take(packet)
+            return [(packet, False)]
         if self._next is None or packet.ssrc != self._ssrc:
             self._ssrc, self._next = packet.ssrc, packet.sequence
             self._waiting.clear()
@@ -95,9 +98,6 @@ class Order:
             return [(packet, True)]
         if ahead < 0:
             return []  # twice, or later than anybody waited
-        if ahead == 0 and not self._waiting:
-            self._take(packet)
-            return [(packet, False)]
         self._waiting[packet.sequence] = (packet, now_s)
         return self._release(now_s)
 

@@ -6,7 +6,6 @@ Source: RFC 3550 6.4.1 (sender reports); RFC 2326 12.33 (RTP-Info); ITU-T H.264 
 import heapq
 import struct
 from dataclasses import replace
-from fractions import Fraction
 
 from pipeline.codecs.g711 import RATE_HZ as G711_HZ
 from pipeline.codecs.g711 import FlacFromG711, Law
@@ -72,8 +71,8 @@ class Lane:
         self.track: Track | None = None
         self.order = Order(window_s)
         self.ssrc = 0
-        self.offset_s = Fraction(0)
-        """Where the lane's own zero lies on the common axis."""
+        self.offset = 0
+        """Where the lane's own zero lies on the common axis, in 1/90,000 s."""
         self.zero_ntp_s: float | None = None
         """The sender's wall clock at the lane's zero, from its reports."""
         self.depacketiser: Depacketiser
@@ -97,11 +96,9 @@ class Lane:
             is_told = told is not None and abs(time - told) < _JUMP_S * self.media.clock_hz
             self._base = told if is_told else time
             if not is_told:
-                self.offset_s = Fraction(round(since_s * 1000), 1000)
-        found: list[Packet] = []
-        for unit in self.depacketiser.feed(packet, is_broken):
-            found += self._convert(unit, captured_at)
-        return found
+                self.offset = round(since_s * VIDEO_TIMESCALE)
+        units = self.depacketiser.feed(packet, is_broken)
+        return [each for unit in units for each in self._convert(unit, captured_at)] if units else []
 
     def report(self, report: SenderReport) -> None:
         time = self._unwrapped.near(report.timestamp)
@@ -114,8 +111,10 @@ class Lane:
         return []
 
     def _time(self, timestamp: int, timescale: int) -> int:
+        clock_hz = self.media.clock_hz
         ticks = (self._unwrapped.near(timestamp) or 0) - (self._base or 0)
-        return round((Fraction(ticks, self.media.clock_hz) + self.offset_s) * timescale)
+        whole = clock_hz * VIDEO_TIMESCALE
+        return ((ticks * VIDEO_TIMESCALE + self.offset * clock_hz) * timescale + whole // 2) // whole
 
     def _convert(self, unit: Unit, captured_at: float) -> list[Packet]:
         raise NotImplementedError
@@ -230,12 +229,12 @@ def align(lanes: list[Lane]) -> None:
     picture, sound = lanes
     if picture.zero_ntp_s is None or sound.zero_ntp_s is None:
         return
-    offset_s = float(picture.offset_s) + sound.zero_ntp_s - picture.zero_ntp_s
-    if _ALIGNED_S < abs(offset_s - float(sound.offset_s)) < _BELIEVED_S:
-        sound.offset_s = Fraction(round(offset_s * 90_000), 90_000)
+    offset = picture.offset + round((sound.zero_ntp_s - picture.zero_ntp_s) * VIDEO_TIMESCALE)
+    if _ALIGNED_S < abs(offset - sound.offset) / VIDEO_TIMESCALE < _BELIEVED_S:
+        sound.offset = offset
 
 
-def check_channel(channel: int, lanes: list[Lane]) -> Lane | None:
+def check_channel(channel: int, lanes: list[Lane]) -> Lane:
     """The lane of an interleaved channel, media or control. Raises: ProtocolError: no such channel was set up."""
     if channel >= 2 * len(lanes):
         raise ProtocolError(f"a packet on channel {channel}, which was not set up")

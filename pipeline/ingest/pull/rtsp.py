@@ -6,13 +6,13 @@ Source: RFC 2326; RFC 3550 6.4.2; RFC 7826 only for status 461.
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from fractions import Fraction
 
 import anyio
 import structlog
 from anyio.abc import ByteStream
 
 from pipeline.clock import Clock
+from pipeline.codecs.picture import VIDEO_TIMESCALE
 from pipeline.errors import CodecUnsupported, OnRecordError, ProtocolError, SourceDenied, SourceError
 from pipeline.ingest.addresses import Addresses
 from pipeline.ingest.door import Publication
@@ -67,7 +67,7 @@ class RtspPull:
         self._lanes: list[Lane] = []
         self._tracks: tuple[Track, ...] = ()
         self._first_s: float | None = None
-        self._held: list[tuple[Lane, Fraction, Packet]] = []  # with the lane's offset at that time
+        self._held: list[tuple[Lane, int, Packet]] = []  # with the lane's offset at that time
         self._held_bytes = 0
         self._is_open = False  # what comes is handed on at once
         self._bad = 0
@@ -255,18 +255,16 @@ class RtspPull:
         """Take what comes next on the connection."""
         assert self._stream is not None  # noqa: S101 - set before anybody asks
         for each in self._reader.feed(await self._stream.receive(_RECEIVE_BYTES)):
-            match each:
-                case Interleaved(channel, data):
-                    lane = check_channel(channel, self._lanes) if self._lanes else None
-                    if lane is not None and self._publication is not None:
-                        self.take(lane, channel % 2 == 1, data)
-                case Message(status=0):
-                    await self._write(f"RTSP/1.0 501 Not Implemented\r\nCSeq: {each.sequence}\r\n\r\n".encode())
-                case Message():
-                    if each.sequence == self._sequence:
-                        self._answers = {each.sequence: each}
-                    if each.status == 401 and self._publication is not None:
-                        self._renew(each)
+            if isinstance(each, Interleaved):
+                if self._lanes and self._publication is not None:
+                    self.take(check_channel(each.channel, self._lanes), each.channel & 1 == 1, each.data)
+            elif each.status == 0:
+                await self._write(f"RTSP/1.0 501 Not Implemented\r\nCSeq: {each.sequence}\r\n\r\n".encode())
+            else:
+                if each.sequence == self._sequence:
+                    self._answers = {each.sequence: each}
+                if each.status == 401 and self._publication is not None:
+                    self._renew(each)
 
     async def _carry(self, stream: ByteStream) -> None:
         del stream
@@ -344,7 +342,9 @@ class RtspPull:
                 raise ProtocolError(f"RTP of payload type {packet.payload_type}, which was not offered")
             self._first_s = now_s if self._first_s is None else self._first_s
             for each, is_broken in lane.order.feed(packet, now_s):
-                self._publish(lane, lane.feed(each, is_broken, self._clock.utc_s(), now_s - self._first_s))
+                found = lane.feed(each, is_broken, self._clock.utc_s(), now_s - self._first_s)
+                if found:
+                    self._publish(lane, found)
         except ProtocolError:
             self._counts.bad_packets += 1
             self._bad += 1
@@ -359,7 +359,7 @@ class RtspPull:
             return
         self.media_at_s = self._clock.monotonic_s()
         for packet in packets:
-            self._held.append((lane, lane.offset_s, packet))
+            self._held.append((lane, lane.offset, packet))
             self._held_bytes += len(packet.data)
         self._open_in_time()
 
@@ -374,17 +374,18 @@ class RtspPull:
         """Hand on what was held, where it belongs by what is known now."""
         self._is_open = True
         held, self._held = self._held, []
-        for lane, offset_s, packet in held:
-            shift = round((lane.offset_s - offset_s) * lane.track.timescale) if lane.track is not None else 0
+        for lane, offset, packet in held:
+            timescale = VIDEO_TIMESCALE if lane.track is None else lane.track.timescale
+            shift = round((lane.offset - offset) * timescale / VIDEO_TIMESCALE)
             self._hand_on([packet._replace(dts=packet.dts + shift, pts=packet.pts + shift)])
 
     def _hand_on(self, packets: list[Packet]) -> None:
-        if self._publication is None or not packets:
+        if self._publication is None:
             return
         is_opening = not self._tracks
         if is_opening and self._lanes[0].media.kind == "video" and packets[0].track_id != 1:
             return  # sound before the first key frame
-        tracks = tuple(lane.track for lane in self._lanes if lane.track is not None)
+        tracks = tuple([lane.track for lane in self._lanes if lane.track is not None])
         if tracks != self._tracks:
             self._tracks = tracks
             self._publication.set_tracks(tracks, max(0.0, self._clock.utc_s() - packets[0].captured_at))
