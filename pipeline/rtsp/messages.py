@@ -4,6 +4,7 @@ Source: RFC 2326 4 to 7, 10.12.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.errors import LimitExceeded, ProtocolError
 
@@ -31,8 +32,7 @@ class Message:
         return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Interleaved:
+class Interleaved(NamedTuple):
     """A packet of one channel."""
 
     channel: int

@@ -51,8 +51,8 @@ class Pictures:
     def feed(self, packet: RtpPacket, is_broken: bool) -> list[Unit]:
         if self._fragments and packet.timestamp == self._timestamp and not (is_broken or packet.is_marked):
             middle = self._middle(packet.payload)
-            if middle:  # most of what comes: nothing begins or ends with it
-                self._grow(len(middle))
+            if middle and self._size + len(middle) <= self._max_bytes:  # most of what comes: nothing begins or ends
+                self._size += len(middle)
                 self._fragments.append(middle)
                 return []
         units: list[Unit] = []

@@ -85,8 +85,9 @@ class Order:
 
     def feed(self, packet: RtpPacket, now_s: float) -> list[tuple[RtpPacket, bool]]:
         """(packet, whether something before it is lost), in order."""
-        if packet.sequence == self._next and packet.ssrc == self._ssrc and not self._waiting:
-            self._take(packet)
+        sequence = packet.sequence
+        if sequence == self._next and packet.ssrc == self._ssrc and not self._waiting:  # nearly always
+            self._next, self.highest = (sequence + 1) & 0xFFFF, sequence
             return [(packet, False)]
         if self._next is None or packet.ssrc != self._ssrc:
             self._ssrc, self._next = packet.ssrc, packet.sequence
@@ -131,10 +132,14 @@ class Unwrapped:
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._heard: int | None = None
 
     def __call__(self, timestamp: int) -> int:
         if self._last is None:
             self._last = timestamp
+        elif timestamp == self._heard:
+            return self._last
+        self._heard = timestamp
         step = (timestamp - self._last + (1 << 31)) % (1 << 32) - (1 << 31)
         self._last += step
         return self._last

@@ -254,10 +254,13 @@ class RtspPull:
     async def _receive(self) -> None:
         """Take what comes next on the connection."""
         assert self._stream is not None  # noqa: S101 - set before anybody asks
-        for each in self._reader.feed(await self._stream.receive(_RECEIVE_BYTES)):
+        received = self._reader.feed(await self._stream.receive(_RECEIVE_BYTES))
+        now_s, utc_s = self._clock.monotonic_s(), self._clock.utc_s()
+        for each in received:
             if isinstance(each, Interleaved):
-                if self._lanes and self._publication is not None:
-                    self.take(check_channel(each.channel, self._lanes), each.channel & 1 == 1, each.data)
+                if self._publication is not None and self._lanes:
+                    lane = check_channel(each.channel, self._lanes)
+                    self.take(lane, each.channel & 1 == 1, each.data, now_s, utc_s)
             elif each.status == 0:
                 await self._write(f"RTSP/1.0 501 Not Implemented\r\nCSeq: {each.sequence}\r\n\r\n".encode())
             else:
@@ -323,26 +326,27 @@ class RtspPull:
         if self._publication is None or self._failure is not None:
             return
         try:
-            self.take(lane, is_control, data)
+            self.take(lane, is_control, data, self._clock.monotonic_s(), self._clock.utc_s())
         except OnRecordError as error:
             self._failure = error
 
-    def take(self, lane: Lane, is_control: bool, data: bytes) -> None:
-        """Raises: CodecUnsupported, ProtocolError: too many packets in a row that are none."""
+    def take(self, lane: Lane, is_control: bool, data: bytes, now_s: float, utc_s: float) -> None:
+        """now_s, utc_s: when it came.
+
+        Raises: CodecUnsupported, ProtocolError: too many packets in a row that are none."""
         if is_control:
             for report in read_sender_reports(data):
                 lane.report(report)
             align(self._lanes)
             self._open_in_time()
             return
-        now_s = self._clock.monotonic_s()
         try:
             packet = read_rtp(data)
             if packet.payload_type != lane.media.payload_type:
                 raise ProtocolError(f"RTP of payload type {packet.payload_type}, which was not offered")
             self._first_s = now_s if self._first_s is None else self._first_s
             for each, is_broken in lane.order.feed(packet, now_s):
-                found = lane.feed(each, is_broken, self._clock.utc_s(), now_s - self._first_s)
+                found = lane.feed(each, is_broken, utc_s, now_s - self._first_s)
                 if found:
                     self._publish(lane, found)
         except ProtocolError:
