@@ -42,6 +42,7 @@ class Bench(StrEnum):
     FANOUT = "fanout"
     LATENCY = "latency"
     RECOVERY = "recovery"
+    TIMELINE = "timeline"
 
 
 class By(StrEnum):
@@ -165,16 +166,30 @@ def ingest(
 
 
 @app.command()
+def migrate(config: ConfigFile = None) -> None:
+    """Bring the tables of the record to this program's form; what stands in them stays."""
+    import anyio
+
+    from cases.store.engine import migrate as bring_forward
+
+    settings = _settings(config)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o750)
+    before, now = anyio.run(bring_forward, settings.store, settings.data)
+    typer.echo(f"the tables are of release {now}" + ("" if before == now else f" (before: {before or 'none'})"))
+
+
+@app.command()
 def bench(
     name: Bench,
     by: Annotated[By, typer.Option(help="Of fanout: how the viewers watch.")] = By.WS,
     source: Annotated[Source, typer.Option(help="Of ingest: how the devices publish.")] = Source.RTMP,
+    events: Annotated[int, typer.Option(min=50_000, help="Of timeline: how many events are read from.")] = 1_000_000,
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine with this build; see docs/benchmarks.md for the method."""
     from api.bench import run
 
-    report = run(name.value, by=by.value, source=source.value)
+    report = run(name.value, by=by.value, source=source.value, events=events)
     typer.echo(json.dumps(report, ensure_ascii=False, indent=None if as_json else 2))
 
 

@@ -19,6 +19,9 @@ OnRecordError
 ├── StorageError           the disk refused
 │   ├── StorageFull        no room
 │   └── StorageSyncFailed  the disk did not confirm what was written
+├── StoreError             the database of the record
+│   ├── StoreUnavailable   it does not answer, or did not take what it was given
+│   └── SchemaOutdated     its tables are of another release
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
 ├── AddressInUse           another program listens on our port
@@ -124,6 +127,20 @@ class StorageSyncFailed(StorageError):
     """
 
     retryable = False
+
+
+class StoreError(OnRecordError):
+    """Raised when the database of the record cannot do what it must."""
+
+
+class StoreUnavailable(StoreError):
+    """Raised when the database does not answer or refuses; whether a write is in it is then not known."""
+
+    retryable = True
+
+
+class SchemaOutdated(StoreError):
+    """Raised when the tables are of another release; `onrecord migrate` brings older ones forward."""
 
 
 class EvidenceError(OnRecordError):

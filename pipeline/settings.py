@@ -26,7 +26,7 @@ from pipeline.errors import SettingsInvalid
 
 MIB = 1024 * 1024
 _PREFIX = "ONRECORD_"
-_SECRET = ("relay.rules",)  # keys whose values hold secrets: a mistake in them is told without them
+_SECRET = ("relay.rules", "store.url")  # keys whose values hold secrets: a mistake in them is told without them
 
 
 class Section(BaseModel):
@@ -229,6 +229,25 @@ class RelaySettings(Section):
             raise ValueError('not JSON; write [{"match": "*", "url": "rtmp://…"}]') from error
 
 
+class StoreSettings(Section):
+    """The database of the record: facts, their log, cases."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://USER:PASSWORD@HOST/DATABASE; empty: SQLite in the data folder.",
+    )
+    sm3: bool = Field(False, description="Keep a second tree of the log with SM3 (GB/T 32905) beside SHA-256.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: SecretStr) -> SecretStr:
+        """Raises: ValueError: says what is wrong without the URL, which may hold a password."""
+        text = url.get_secret_value()
+        if text and urlsplit(text).scheme not in ("postgresql", "sqlite"):
+            raise ValueError("the scheme must be postgresql (or sqlite:///FILE)")
+        return url
+
+
 class ApiSettings(Section):
     """The door for people."""
 
@@ -278,6 +297,7 @@ class Settings(Section):
     record: RecordSettings = RecordSettings()
     live: LiveSettings = LiveSettings()
     relay: RelaySettings = RelaySettings()
+    store: StoreSettings = StoreSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 

@@ -14,6 +14,7 @@ if str(ROOT) not in sys.path:
 
 import yaml  # noqa: E402 - the path comes first
 from annotated_types import Ge, Gt, Le, Lt  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from pipeline.settings import Section, Settings  # noqa: E402
@@ -117,6 +118,7 @@ def _yaml_lines(key: str, field: FieldInfo, indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
+    value = value.get_secret_value() if isinstance(value, SecretStr) else value
     value = str(value) if isinstance(value, Path) else value
     return yaml.safe_dump(value, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
 

@@ -11,21 +11,22 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def run(name: str, *, by: str = "ws", source: str = "rtmp") -> dict[str, object]:
+def run(name: str, *, by: str = "ws", source: str = "rtmp", events: int = 1_000_000) -> dict[str, object]:
     """The report of one bench, with what it was measured on. by: of fanout, ws or hls; source: of ingest."""
-    report = _benches(by, source)[name]()
+    report = _benches(by, source, events)[name]()
     report["meta"] = {"bench": name, "machine": machine(), "commit": commit(), **_as_dict(report.pop("method", {}))}
     return report
 
 
-def _benches(by: str, source: str) -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import fanout, fanout_hls, ingest, latency, recovery
+def _benches(by: str, source: str, events: int) -> dict[str, Callable[[], dict[str, object]]]:
+    from api.bench import fanout, fanout_hls, ingest, latency, recovery, timeline
 
     return {
         "ingest": functools.partial(ingest.run, source=source),
         "fanout": fanout_hls.run if by == "hls" else fanout.run,
         "latency": latency.run,
         "recovery": recovery.run,
+        "timeline": functools.partial(timeline.run, events),
     }
 
 

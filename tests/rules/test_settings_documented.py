@@ -8,7 +8,7 @@ from pipeline.settings import Settings, load
 from scripts import settings_doc
 
 PAGE = settings_doc.PAGE.read_text(encoding="utf-8")
-ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `([a-z_.]+)` \|.*$", PAGE, re.MULTILINE)}
+ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `([a-z0-9_.]+)` \|.*$", PAGE, re.MULTILINE)}
 NAMES = ["data"] + [f"{name}.{key}" for name, section in settings_doc.sections() for key in section.model_fields]
 
 

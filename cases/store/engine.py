@@ -1,0 +1,156 @@
+"""The way to the database: SQLite in the data folder, or PostgreSQL. SQLAlchemy's errors end here."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from cases.custody.merkle import HashName, ReadTile
+from cases.store import schema
+from cases.store.tables import events, tiles
+from pipeline.errors import SchemaOutdated, StoreUnavailable
+from pipeline.settings import StoreSettings
+
+FILE = "record.db"
+_BUSY_MS = 10_000
+_READERS = 8  # connections that only read; also the most PostgreSQL connections beside the writer
+
+
+@contextlib.contextmanager
+def mapped(doing: str) -> Iterator[None]:
+    """Raises: StoreUnavailable in place of what SQLAlchemy or the driver raises."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(f"{doing}: the database refused ({_short(error)}); see `onrecord doctor`") from error
+
+
+def _short(error: Exception) -> str:
+    """The kind of error, without statement and values: these hold what people said."""
+    cause = getattr(error, "orig", None) or error
+    return type(cause).__name__
+
+
+def url_of(settings: StoreSettings, data: Path) -> str:
+    """SQLAlchemy's URL, with the driver."""
+    url = settings.url.get_secret_value()
+    if not url:
+        return f"sqlite+aiosqlite:///{data / FILE}"
+    scheme, _, rest = url.partition("://")
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[scheme]
+    return f"{driver}://{rest}"
+
+
+class Store:
+    """An open database. Reading takes any of its connections; writing is the appender's alone."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self.is_sqlite = writer.dialect.name == "sqlite"
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One state of the database, as it is now. Raises: StoreUnavailable."""
+        with mapped("reading"):
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """The one connection that writes; without a transaction yet. Raises: StoreUnavailable."""
+        with mapped("writing"):
+            async with self._writer.connect() as connection:
+                yield connection
+
+    async def size(self, connection: AsyncConnection) -> int:
+        """How many events there are."""
+        last: int | None = (await connection.execute(select(func.max(events.c.seq)))).scalar()
+        return 0 if last is None else last + 1
+
+    def tile_reader(self, connection: AsyncConnection, name: HashName = "sha256") -> ReadTile:
+        async def read(level: int, place: int) -> bytes:
+            row = await connection.execute(
+                select(tiles.c.hashes).where(tiles.c.hash == name, tiles.c.level == level, tiles.c.place == place)
+            )
+            found: bytes | None = row.scalar()
+            return b"" if found is None else found
+
+        return read
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: StoreSettings, data: Path) -> AsyncIterator[Store]:
+    """The database with today's tables.
+
+    Raises: SchemaOutdated: its tables are of another release. StoreUnavailable: it does not answer.
+    """
+    url = url_of(settings, data)
+    store = Store(_engine(url, is_writer=True), _engine(url, is_writer=False))
+    try:
+        async with store.reading() as connection:
+            found = await connection.run_sync(schema.revision)
+        if found != schema.head():
+            raise SchemaOutdated(
+                f"the database is of release {found or 'none'}, this program wants {schema.head()}; "
+                "run `onrecord migrate`, or start the newer program"
+            )
+        yield store
+    finally:
+        await store.close()
+
+
+async def migrate(settings: StoreSettings, data: Path) -> tuple[str, str]:
+    """Bring the tables to today's form; what stands in them stays. (release before, release now).
+
+    Raises: SchemaOutdated: they are newer than this program. StoreUnavailable.
+    """
+    engine = _engine(url_of(settings, data), is_writer=True)
+    try:
+        with mapped("migrating"):
+            async with engine.connect() as connection, connection.begin():
+                before: str = await connection.run_sync(schema.revision)
+                if before and not schema.is_known(before):
+                    raise SchemaOutdated(f"the database is of release {before}, newer than this program; update it")
+                await connection.run_sync(schema.upgrade)
+    finally:
+        await engine.dispose()
+    return before, schema.head()
+
+
+def _engine(url: str, *, is_writer: bool) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_size=1 if is_writer else _READERS, max_overflow=0, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=1 if is_writer else _READERS, max_overflow=0)
+    _prepare(engine.sync_engine, is_writer)
+    return engine
+
+
+def _prepare(engine: Engine, is_writer: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # sqlite3: we say BEGIN ourselves
+        cursor = connection.cursor()
+        for line in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # a commit is on the medium: these rows are evidence
+            f"busy_timeout={_BUSY_MS}",
+            "foreign_keys=ON",
+            "cache_size=-65536",  # 64 MiB
+            f"query_only={'OFF' if is_writer else 'ON'}",
+        ):
+            cursor.execute(f"PRAGMA {line}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.execute(text("BEGIN IMMEDIATE" if is_writer else "BEGIN"))

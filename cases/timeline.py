@@ -1,0 +1,107 @@
+"""Reading the record: a page of a timeline, events by their place, words. Every question is one range of an index.
+
+Order: by when it happened, then by its place in the log; so a late fact stands where it belongs and no page shifts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.appender import Stored
+from cases.facts import parse_entry
+from cases.store.engine import Store
+from cases.store.tables import case_events, events
+from cases.store.words import fts5_phrase, tsquery
+
+_MOST_FOUND = 10_000  # places that the words alone choose, newest first, before the rest of the question is asked
+_TEXTS_SQLITE = text("SELECT rowid AS seq FROM texts WHERE texts MATCH :words ORDER BY rowid DESC LIMIT :most")
+_TEXTS_POSTGRESQL = text("SELECT seq FROM texts WHERE tokens @@ CAST(:words AS tsquery) ORDER BY seq DESC LIMIT :most")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a timeline is asked for. Times in UTC microseconds; None, or empty: no matter.
+
+    after: (at_us, seq) of the last one seen. words: a phrase that the event's words hold.
+    """
+
+    case_id: str | None = None
+    stream_id: str | None = None
+    kinds: tuple[str, ...] = ()
+    from_us: int | None = None
+    to_us: int | None = None
+    words: str = ""
+    after: tuple[int, int] | None = None
+    limit: int = 100
+
+
+async def page(store: Store, connection: AsyncConnection, question: Question) -> list[Stored]:
+    """The next ones of a timeline, oldest first."""
+    if question.words:
+        places = await _places(store, connection, question.words)
+        if not places:
+            return []
+        return await _read(connection, _asked(question).where(events.c.seq.in_(places)))
+    return await _read(connection, _asked(question))
+
+
+async def after(connection: AsyncConnection, seq: int, limit: int) -> list[Stored]:
+    """The next ones of the log behind `seq` (-1: from the beginning), in its order."""
+    return await _read(connection, _ENTRY.where(events.c.seq > seq).order_by(events.c.seq).limit(limit))
+
+
+async def one(connection: AsyncConnection, event_id: str) -> Stored | None:
+    found = await _read(connection, _ENTRY.where(events.c.event_id == event_id))
+    return found[0] if found else None
+
+
+async def search(store: Store, connection: AsyncConnection, words: str, limit: int) -> list[Stored]:
+    """Events whose words hold the phrase `words`, the newest learned first."""
+    places = await _places(store, connection, words, limit)
+    found = await _read(connection, _ENTRY.where(events.c.seq.in_(places)))
+    return sorted(found, key=lambda each: -each.seq)
+
+
+_ENTRY = select(events.c.seq, events.c.entry)
+
+
+def _asked(question: Question) -> Select[int, str]:
+    if question.case_id is not None:
+        at, seq = case_events.c.at_us, case_events.c.seq
+        asked = (
+            select(events.c.seq, events.c.entry)
+            .join(case_events, case_events.c.seq == events.c.seq)
+            .where(case_events.c.case_id == question.case_id)
+        )
+    else:
+        at, seq, asked = events.c.at_us, events.c.seq, _ENTRY
+    if question.stream_id is not None:
+        asked = asked.where(events.c.stream_id == question.stream_id)
+    if question.kinds:
+        asked = asked.where(events.c.kind.in_(question.kinds))
+    if question.from_us is not None:
+        asked = asked.where(at >= question.from_us)
+    if question.to_us is not None:
+        asked = asked.where(at < question.to_us)
+    if question.after is not None:
+        at_us, last = question.after
+        asked = asked.where(at >= at_us, or_(at > at_us, and_(at == at_us, seq > last)))
+    return asked.order_by(at, seq).limit(question.limit)
+
+
+async def _places(store: Store, connection: AsyncConnection, words: str, most: int = _MOST_FOUND) -> Sequence[int]:
+    phrase = fts5_phrase(words) if store.is_sqlite else tsquery(words)
+    if not phrase:
+        return []
+    asked = _TEXTS_SQLITE if store.is_sqlite else _TEXTS_POSTGRESQL
+    return [row[0] for row in await connection.execute(asked, {"words": phrase, "most": most})]
+
+
+async def _read(connection: AsyncConnection, asked: Select[int, str]) -> list[Stored]:
+    found = []
+    for seq, entry in await connection.execute(asked):
+        fact, learned_at_us = parse_entry(entry.encode())
+        found.append(Stored(seq, learned_at_us, fact))
+    return found
