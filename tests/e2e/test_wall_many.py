@@ -28,10 +28,21 @@ localStorage.setItem("onrecord.tracks", "all");
 BACK_MS = 10_000
 HIDDEN_MS = 11_000  # a tab lets its streams go after 10 s
 
-# Each time the page is drawn: how often a tile that had a picture showed neither it nor a later one.
+# Each time the page is drawn: how often a tile showed neither the last picture of the source before nor one of its own.
+# A source's count of presented pictures begins anew, and the first may be on the screen before `readyState` says so.
 WATCH_FOR_BLACK = f"""
 window.black = 0;
 const sources = new WeakMap(); // a video that seeks in its own source still shows its last picture
+const counts = new WeakMap();
+for (const tile of document.querySelectorAll("{TILE}")) {{
+  const video = tile.querySelector("video");
+  const shown = (_, picture) => {{
+    if (!(picture.presentedFrames > counts.get(video))) sources.set(tile, video.src);
+    counts.set(video, picture.presentedFrames);
+    video.requestVideoFrameCallback(shown);
+  }};
+  video.requestVideoFrameCallback(shown);
+}}
 const look = () => {{
   for (const tile of document.querySelectorAll("{TILE}")) {{
     const video = tile.querySelector("video");
