@@ -13,7 +13,7 @@ from api import problems
 from api.doors import Doors
 from api.live_files import LiveFiles
 from api.permissions import check_declared
-from api.routes import health, ingest, session, streams
+from api.routes import cases, health, ingest, people, session, streams, timeline
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
 _App: TypeAlias = Callable[
@@ -44,7 +44,15 @@ def create_app(doors: Doors) -> FastAPI:
     app = FastAPI(title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None)
     app.state.doors = doors
     problems.install(app)
-    for router in (health.router, session.router, streams.router, ingest.router):
+    for router in (
+        health.router,
+        session.router,
+        streams.router,
+        ingest.router,
+        cases.router,
+        people.router,
+        timeline.router,
+    ):
         app.include_router(router)
     check_declared(app.routes)
     app.add_middleware(SecurityHeaders)

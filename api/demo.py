@@ -1,11 +1,19 @@
-"""The demo: the real server, four simulated devices, nothing else. Uses only its data folder and ports."""
+"""The demo: the real server, four simulated devices, their officers, two cases. Uses only its data folder and ports."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
 
+from api.doors import Doors
 from api.serve import Running, serve
 from cases.access import Access
+from cases.casework import case_acts, people
+from cases.casework.actor import Actor
+from cases.casework.case_acts import CaseWanted
+from cases.facts import microseconds
+from pipeline.media import Device
 from pipeline.settings import Settings
 from pipeline.simulate.fleet import Fleet
 from pipeline.simulate.schedule import Schedule, load_schedule
@@ -18,25 +26,68 @@ async def demo(settings: Settings, *, is_headless: bool, seconds: float | None) 
     schedule = load_schedule(SCHEDULE)
 
     async def beside(running: Running) -> None:
-        keys = _enrol(running.doors.access, schedule)
+        devices = _enrol(running.doors.access, schedule)
+        await _open_cases(running.doors, schedule, {name: device.device_id for name, (device, _) in devices.items()})
         code = running.doors.access.create_link("commander", "demo", settings.api.sign_in_link_s)
         link = f"{running.url}/#code={code}"
         _say(running, link, settings.data)
         if not is_headless:
             await anyio.to_thread.run_sync(_open_browser, link)
-        urls = {name: f"rtmp://127.0.0.1:{running.rtmp_port}/live/{key}" for name, key in keys.items()}
+        urls = {name: f"rtmp://127.0.0.1:{running.rtmp_port}/live/{key}" for name, (_, key) in devices.items()}
         await Fleet(schedule, urls, say=_print).run()
 
     await serve(settings, beside, seconds)
 
 
-def _enrol(access: Access, schedule: Schedule) -> dict[str, str]:
-    """Stream keys for the demo's devices, by name; keys of an earlier demo run in the same folder end here."""
-    keys = {}
+def _enrol(access: Access, schedule: Schedule) -> dict[str, tuple[Device, str]]:
+    """The demo's devices and their stream keys, by name; keys of an earlier demo run in the same folder end here."""
+    devices = {}
     for device in schedule.devices:
         access.revoke_device(device.name)
-        _, keys[device.name] = access.add_device(device.name, device.officer, device.unit)
-    return keys
+        devices[device.name] = access.add_device(device.name, device.officer, device.unit)
+    return devices
+
+
+async def _open_cases(doors: Doors, schedule: Schedule, device_ids: Mapping[str, str]) -> None:
+    """Each officer carries his device and is at his case, so that what it records goes there by itself."""
+    change = (await doors.record.wait_open()).appender.change
+    at_work: dict[str, tuple[str, str]] = {}
+    for wanted in schedule.cases:
+        asked = CaseWanted(
+            number=wanted.number, kind=wanted.kind, class_=wanted.class_, title=wanted.title, party=wanted.party
+        )
+        case = await change(partial(case_acts.open_case, actor=_actor(doors, wanted.number), wanted=asked))
+        if case.state != "open":
+            continue  # somebody closed it in an earlier run
+        actor = _actor(doors, f"{case.case_id} {wanted.step}")
+        step = await change(
+            partial(case_acts.start_step, actor=actor, case_id=case.case_id, kind=wanted.step, kinds=doors.step_kinds)
+        )
+        at_work[wanted.number] = (case.case_id, step.step_id)
+    for device in schedule.devices:
+        if device.case not in at_work:
+            continue
+        case_id, step_id = at_work[device.case]
+        officer = await change(
+            partial(
+                people.add_officer, actor=_actor(doors, device.certificate), name=device.officer,
+                certificate_number=device.certificate, unit=device.unit,
+            )
+        )  # fmt: skip
+        device_id = device_ids[device.name]
+        await change(
+            partial(people.bind, actor=_actor(doors, device_id), device_id=device_id, officer_id=officer.officer_id)
+        )
+        await change(
+            partial(
+                people.start_task, actor=_actor(doors, ""), officer_id=officer.officer_id, case_id=case_id,
+                step_id=step_id,
+            )
+        )  # fmt: skip
+
+
+def _actor(doors: Doors, key: str) -> Actor:
+    return Actor("demo", "demo", microseconds(doors.runtime.clock.utc_s()), key)
 
 
 def _say(running: Running, link: str, data: Path) -> None:

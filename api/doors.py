@@ -1,10 +1,12 @@
-"""What the routes share: the running media side, who may come in, and the tickets that are out."""
+"""What the routes share: the running media side, the record, who may come in, and the tickets that are out."""
 
 from dataclasses import dataclass
 
 from api.http_door import Crowd
 from api.tickets import Tickets
 from cases.access import Access
+from cases.casework.kinds import StepKinds
+from cases.record import Record
 from pipeline.app import Runtime
 
 
@@ -16,3 +18,5 @@ class Doors:
     access: Access
     tickets: Tickets
     crowd: Crowd
+    record: Record
+    step_kinds: StepKinds

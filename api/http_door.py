@@ -4,6 +4,7 @@ Whoever keeps us waiting (for a request, for room to write) is closed in time, a
 """
 
 import asyncio
+import json
 import logging
 import socket
 from http import HTTPStatus
@@ -251,9 +252,9 @@ class HttpDoor(HttpToolsProtocol):
         del msg
         self.crowd.refused += 1
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            text = f"{self._status.phrase}\n".encode()
+            text = json.dumps({"type": "about:blank", "title": self._status.phrase, "status": self._status}).encode()
             self.transport.write(
-                b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
                 b"connection: close\r\n\r\n%s" % (self._status, self._status.phrase.encode(), len(text), text)
             )
         self._hang_up()

@@ -19,6 +19,7 @@ class RuntimeCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._streams()
         yield from self._recorder()
+        yield from self._outbox()
         yield from self._doors()
         yield from self._relays()
 
@@ -69,6 +70,14 @@ class RuntimeCollector(Collector):
         yield CounterMetricFamily("onrecord_record_write_seconds", "Time in write", value=stats.write_s_total)
         yield CounterMetricFamily("onrecord_record_sync_seconds", "Time in fdatasync", value=stats.sync_s_total)
         yield GaugeMetricFamily("onrecord_record_sync_seconds_max", "Slowest fdatasync round", value=stats.sync_s_max)
+
+    def _outbox(self) -> Iterator[Metric]:
+        outbox = self._runtime.outbox
+        yield GaugeMetricFamily(
+            "onrecord_outbox_failed", "1 while facts cannot be written", value=int(outbox.is_failed)
+        )
+        yield GaugeMetricFamily("onrecord_outbox_pending", "Facts not yet on the disk", value=outbox.pending)
+        yield CounterMetricFamily("onrecord_outbox_lost", "Facts there was no room for", value=outbox.lost)
 
     def _relays(self) -> Iterator[Metric]:
         relays = self._runtime.relays

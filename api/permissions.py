@@ -23,6 +23,10 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "schema.read": _ALL,
     "streams.list": _WATCHERS | {"system_admin"},
     "streams.watch": _WATCHERS,
+    "cases.read": frozenset({"commander", "officer", "handler", "reviewer", "archivist"}),
+    "cases.note": frozenset({"commander", "officer", "handler", "reviewer"}),
+    "cases.handle": frozenset({"commander", "handler"}),
+    "people.manage": frozenset({"commander", "system_admin"}),
 }
 PUBLIC = "public"
 """Reason-bearing mark of the few routes a stranger may call: health, metrics, the sign-in itself, the page's files."""

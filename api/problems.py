@@ -17,8 +17,13 @@ from pipeline.errors import (
     ProtocolError,
     PublishRefused,
     RateLimited,
+    StateConflict,
     StorageError,
+    StoreError,
     StreamUnknown,
+    ThingUnknown,
+    ValueRefused,
+    VersionStale,
     WorkerFailed,
 )
 
@@ -35,6 +40,11 @@ _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (ProtocolError, 400, "send the body again; a device that comes back soon goes on in the same stream"),
     (WorkerFailed, 503, "try again in a second"),
     (StorageError, 503, "check the disk of the server"),
+    (ThingUnknown, 404, "read the list again for what is there"),
+    (StateConflict, 409, "read it again, then decide"),
+    (VersionStale, 412, "read it again, then send the change with the new ETag"),
+    (ValueRefused, 422, "mend the field and send it again"),
+    (StoreError, 503, "try again in a few seconds; recording goes on"),
 )
 
 
@@ -59,7 +69,9 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: Exception) -> JSONResponse:
         for kind, status, remedy in _STATUS:
             if isinstance(error, kind):
-                return _answer(request, problem(status, str(error), remedy))
+                fields = [{"field": error.field, "detail": error.reason}] if isinstance(error, ValueRefused) else []
+                more = {"errors": fields} if fields else {}
+                return _answer(request, problem(status, str(error), remedy, **more))
         log.error("request failed", route=_route_of(request), kind=type(error).__name__)
         return problem(500, "the program met an error it has no answer for", "see the server's log")
 

@@ -23,18 +23,23 @@ from api.http_door import SWEEP_S, Crowd, http_door
 from api.live_socket import live_socket
 from api.tickets import Tickets
 from cases.access import Access
+from cases.casework import kinds
+from cases.record import Record
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
 from pipeline.descriptors import Spare, raise_limit
 from pipeline.errors import AddressInUse, StorageError
 from pipeline.record.disk import SystemDisk
 from pipeline.settings import ApiSettings, Settings
+from pipeline.supervise import Mistake, supervise
 from pipeline.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
 _RIGHTS_EVERY_S = 1.0
 _WEB_STOP_S = 1
+_RECORD_OPENS_S = 2.0
+_RECORD_PAUSE_S = 60.0
 _GC_THRESHOLDS = (50_000, 20, 50)  # media makes no cycles, so looking for them 20 times a second buys nothing
 
 
@@ -55,7 +60,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     """Run until SIGTERM, SIGINT or `seconds`; then close every segment and return.
 
     beside: runs while the server is up, and is cancelled with it.
-    Raises: AddressInUse, StorageError, SettingsInvalid, CertificateUnusable: it cannot start.
+    Raises: AddressInUse, StorageError, SettingsInvalid, CertificateUnusable, SchemaOutdated: it cannot start.
     """
     clock = SystemClock()
     raise_limit()
@@ -68,7 +73,9 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     ):
         runtime = Runtime(settings, access, clock, access, SystemDisk(open_file=spare.open))
         crowd = Crowd(settings.api, clock)
-        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock), crowd)
+        record = Record(settings.store, settings.data, runtime.outbox, clock)
+        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load())
+        await record.prepare()
         certificate = runtime.certificates.get("web")
         server = _WebServer(
             uvicorn.Config(
@@ -88,23 +95,29 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         await runtime.start()
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*_GC_THRESHOLDS)
-        running = Running(doors, _url(settings.api, listener), runtime.rtmp.port, runtime.rtmp.tls_port)
-        log.info("ready", url=running.url, rtmp_port=running.rtmp_port, rtmps_port=running.rtmps_port)
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(runtime.run)
-                tasks.start_soon(_watch_rights, doors)
-                tasks.start_soon(_watch_crowd, crowd)
-                if beside is not None:
-                    tasks.start_soon(beside, running)
-                tasks.start_soon(server.serve, [listener])
-                with anyio.move_on_after(seconds):
-                    await anext(signals)
-                    log.info("stopping", reason="signal")
-                tasks.cancel_scope.cancel()
-        finally:  # also when a part broke: the record is closed all the same; another signal cannot cut this short
-            with anyio.CancelScope(shield=True):
-                await runtime.close()
+        async with anyio.create_task_group() as keeping:
+            keeping.start_soon(supervise, record.run, _tell_mistake, _RECORD_PAUSE_S)
+            try:
+                with anyio.move_on_after(_RECORD_OPENS_S):  # a database that is away keeps nobody out
+                    await record.wait_settled()
+                running = Running(doors, _url(settings.api, listener), runtime.rtmp.port, runtime.rtmp.tls_port)
+                log.info("ready", url=running.url, rtmp_port=running.rtmp_port, rtmps_port=running.rtmps_port)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(runtime.run)
+                    tasks.start_soon(_watch_rights, doors)
+                    tasks.start_soon(_watch_crowd, crowd)
+                    if beside is not None:
+                        tasks.start_soon(beside, running)
+                    tasks.start_soon(server.serve, [listener])
+                    with anyio.move_on_after(seconds):
+                        await anext(signals)
+                        log.info("stopping", reason="signal")
+                    tasks.cancel_scope.cancel()
+            finally:  # also when a part broke: recordings are closed all the same; another signal cannot cut this short
+                with anyio.CancelScope(shield=True):
+                    await runtime.close()
+                    await record.drain()
+                keeping.cancel_scope.cancel()
         log.info("stopped")
 
 
@@ -138,6 +151,10 @@ async def _watch_rights(doors: Doors) -> None:
                 doors.tickets.revoke(principal_id)
                 live.cut_all_of(principal_id)
                 hls.cut_all_of(principal_id)
+
+
+def _tell_mistake(mistake: Mistake) -> None:
+    log.error("the record broke; it is opened anew", kind=mistake.kind, at=mistake.at)
 
 
 async def _watch_crowd(crowd: Crowd) -> None:

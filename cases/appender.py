@@ -3,6 +3,7 @@
 What is acknowledged is on the medium, in the log's tiles, and at its place. Knows no kind of event.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -26,6 +27,7 @@ _GROUP_FACTS = 4096
 _GROUP_COMMANDS = 256
 _ASK = 500  # ids in one question
 _ROUNDS = 4  # of facts that follow from facts
+_CLOSED = "the record is being closed; try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class _Waiting:
     error: OnRecordError | None = None
 
     def failed(self, error: OnRecordError) -> None:
-        self.error = error
-        self.finished.set()
+        if not self.finished.is_set():
+            self.error = error
+            self.finished.set()
 
     def done(self) -> None:
         self.finished.set()
@@ -100,6 +103,7 @@ class Appender:
         self._projections = projections
         self._to, self._from = anyio.create_memory_object_stream[_Append | _Change[object]](_QUEUE)
         self._grown = anyio.Event()
+        self._is_closed = False
         self._size = logs[0].size
         self.commits = 0
 
@@ -128,8 +132,7 @@ class Appender:
         Raises: StoreUnavailable: they are not known to be written; the same call may be made again.
         """
         command = _Append(facts=facts, after=after)
-        await self._to.send(command)
-        await command.wait()
+        await self._bring(command)
         return command.stored
 
     async def change(self, act: Callable[[AsyncConnection], Awaitable[tuple[T, Sequence[Fact]]]]) -> T:
@@ -138,9 +141,23 @@ class Appender:
         Raises: what `act` raises (an OnRecordError; nothing of it is written). StoreUnavailable.
         """
         command: _Change[T] = _Change(act=act)
-        await self._to.send(command)  # type: ignore[arg-type]  # T is the caller's: it only passes through
-        await command.wait()
+        await self._bring(command)  # type: ignore[arg-type]  # T is the caller's: it only passes through
         return command.result[0]
+
+    def close(self) -> None:
+        """After `run`: whoever waits is told, and nobody waits any more."""
+        self._is_closed = True
+        with contextlib.suppress(anyio.WouldBlock):
+            while True:
+                self._from.receive_nowait().failed(StoreUnavailable(_CLOSED))
+
+    async def _bring(self, command: "_Append | _Change[object]") -> None:
+        if self._is_closed:
+            raise StoreUnavailable(_CLOSED)
+        await self._to.send(command)
+        if self._is_closed:
+            self.close()
+        await command.wait()
 
     async def wait_beyond(self, seq: int) -> None:
         """Until a fact after `seq` is committed."""
@@ -168,6 +185,9 @@ class Appender:
                 is_sure = False
                 for command in group:
                     command.failed(error)
+            finally:
+                for command in group:
+                    command.failed(StoreUnavailable(_CLOSED))
 
     async def _read_again(self, connection: AsyncConnection) -> None:
         async with connection.begin():

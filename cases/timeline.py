@@ -13,8 +13,10 @@ from cases.appender import Stored
 from cases.facts import parse_entry
 from cases.store.engine import Store
 from cases.store.tables import case_events, events
-from cases.store.words import fts5_phrase, tsquery
+from cases.store.words import fts5_phrase, tokens, tsquery
 
+_SNIPPET = 60  # signs
+_SNIPPET_BEFORE = 20
 _MOST_FOUND = 10_000  # places that the words alone choose, newest first, before the rest of the question is asked
 _TEXTS_SQLITE = text("SELECT rowid AS seq FROM texts WHERE texts MATCH :words ORDER BY rowid DESC LIMIT :most")
 _TEXTS_POSTGRESQL = text("SELECT seq FROM texts WHERE tokens @@ CAST(:words AS tsquery) ORDER BY seq DESC LIMIT :most")
@@ -35,10 +37,11 @@ class Question:
     words: str = ""
     after: tuple[int, int] | None = None
     limit: int = 100
+    is_newest_first: bool = False
 
 
 async def page(store: Store, connection: AsyncConnection, question: Question) -> list[Stored]:
-    """The next ones of a timeline, oldest first."""
+    """The next ones of a timeline, oldest first where not asked otherwise."""
     if question.words:
         places = await _places(store, connection, question.words)
         if not places:
@@ -64,6 +67,17 @@ async def search(store: Store, connection: AsyncConnection, words: str, limit: i
     return sorted(found, key=lambda each: -each.seq)
 
 
+def snippet(words: str, query: str) -> str:
+    """Some 60 signs of `words` around the first place where a token of `query` stands."""
+    folded = words.casefold()
+    places = [at for at in (folded.find(token) for token in tokens(query)) if at >= 0]
+    whole = folded.find(query.strip().casefold())
+    at = whole if whole >= 0 else min(places, default=0)
+    low = max(0, at - _SNIPPET_BEFORE)
+    found = " ".join(words[low : low + _SNIPPET].split())
+    return f"{'…' if low else ''}{found}{'…' if low + _SNIPPET < len(words) else ''}"
+
+
 _ENTRY = select(events.c.seq, events.c.entry)
 
 
@@ -87,8 +101,12 @@ def _asked(question: Question) -> Select[int, str]:
         asked = asked.where(at < question.to_us)
     if question.after is not None:
         at_us, last = question.after
-        asked = asked.where(at >= at_us, or_(at > at_us, and_(at == at_us, seq > last)))
-    return asked.order_by(at, seq).limit(question.limit)
+        if question.is_newest_first:
+            asked = asked.where(at <= at_us, or_(at < at_us, and_(at == at_us, seq < last)))
+        else:
+            asked = asked.where(at >= at_us, or_(at > at_us, and_(at == at_us, seq > last)))
+    order = (at.desc(), seq.desc()) if question.is_newest_first else (at, seq)
+    return asked.order_by(*order).limit(question.limit)
 
 
 async def _places(store: Store, connection: AsyncConnection, words: str, most: int = _MOST_FOUND) -> Sequence[int]:

@@ -10,6 +10,7 @@ import structlog
 
 from pipeline.analyse.child import PictureDecoder
 from pipeline.clock import Clock, step_s
+from pipeline.errors import StorageError
 from pipeline.events import (
     ClockStepped,
     Event,
@@ -31,10 +32,12 @@ from pipeline.live.hls_views import HlsViews
 from pipeline.live.snapshot import Snapshots
 from pipeline.live.views import Live
 from pipeline.media import GapCause
+from pipeline.outbox import Outbox, look_back
 from pipeline.publishing import DeviceKeys, Publications
 from pipeline.record.disk import Disk, SystemDisk
 from pipeline.record.recorder import Recorder
 from pipeline.record.recovery import recover
+from pipeline.record.retell import changed_since, retold
 from pipeline.record.signing import Signer
 from pipeline.relay.relays import Relays
 from pipeline.settings import Settings
@@ -52,6 +55,8 @@ _RECENT_EVENTS = 1000
 _CLOCK_STEP_S = 1.0
 _OF_THE_DEVICE = (GapCause.PUBLISHER_LOST, GapCause.PUBLISHER_SILENT, GapCause.TIMESTAMP_JUMP)  # not of our making
 _CERTIFICATES_EVERY_S = 1.0
+_TOLD_AGAIN_S = 600.0  # before the outbox's mark: longer than any disk may keep a manifest and its fact apart
+_TOLD_AT_ONCE = 10_000  # facts that wait in memory while manifests are read
 
 
 def record(stream: Stream, recorder: Recorder) -> None:
@@ -83,6 +88,7 @@ class Runtime:
         """By door: "web", "rtmp"; those that have TLS."""
         self._signer = Signer.load(settings.data / "keys")
         self._disk = disk or SystemDisk()
+        self.outbox = Outbox(settings.data / "outbox", self._disk, settings.record.sync_interval_s)
         self.recorder = Recorder(settings.record, self.recordings, self._signer, self._disk, clock, self.tell)
         self.publications = Publications(settings.ingest, settings.hub, keys, clock, self.tell, self._record)
         self.live = Live(settings.live, clock, self.tell)
@@ -111,7 +117,7 @@ class Runtime:
         Raises: StorageError: the data folder cannot be written. AddressInUse: a port is taken.
         """
         report = await anyio.to_thread.run_sync(
-            recover, self.recordings, self._signer, self._disk, self.clock, self.tell
+            recover, self.recordings, self._signer, self._disk, self.clock, self._recovered
         )
         if report.recovered:
             log.warning(
@@ -122,6 +128,7 @@ class Runtime:
             )
         for folder, reason in report.damaged:
             log.error("a recording is damaged and was left as it is", folder=str(folder), reason=reason)
+        await self._tell_again()
         await self.rtmp.start()
         log.info("rtmp open", port=self.rtmp.port, tls_port=self.rtmp.tls_port)
         self.is_ready = True
@@ -130,6 +137,7 @@ class Runtime:
         """Sync, sweep and watch the clock until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.recorder.run)
+            tasks.start_soon(self.outbox.run)
             tasks.start_soon(self._sweep)
             tasks.start_soon(self.relays.run)
             tasks.start_soon(self.pulls.run)
@@ -145,15 +153,47 @@ class Runtime:
         self.hls.close()
         self.publications.close("the server stops")
         await self.recorder.close()
+        await self.outbox.close()
         await self.decoder.close()
 
     def tell(self, event: Event) -> None:
-        """Every fact passes here: into the recent list and, the rare ones, the log."""
+        """Every fact passes here: into the outbox, the recent list and, the rare ones, the log."""
+        self.outbox.tell(event)
+        self._note(event)
+
+    def _note(self, event: Event) -> None:
         self.recent.append(event)
         if isinstance(event, PublisherRefused):
             log.warning("publisher refused", reason=event.reason, **{"pii.address": event.address})
         elif isinstance(event, _OfStream):
             self._log(event)
+
+    def _recovered(self, event: Event) -> None:
+        """What recovery tells. What it wrote into manifests `_tell_again` reads there."""
+        self._note(event)
+        if isinstance(event, RecordingFailed):
+            self.outbox.tell(event)
+
+    async def _tell_again(self) -> None:
+        """All that was written to manifests since the outbox was whole: a kill may come between the two.
+
+        A stream that began and left no manifest is ended too.
+        """
+        try:
+            last = await anyio.to_thread.run_sync(look_back, self.settings.data / "outbox")
+        except StorageError as error:
+            log.error("the outbox of the last run cannot be read", reason=str(error))
+            return
+        since_s, begun = last.since_s - _TOLD_AGAIN_S, dict(last.begun)
+        for folder in await anyio.to_thread.run_sync(changed_since, self.recordings, since_s):
+            for event in await anyio.to_thread.run_sync(retold, folder, since_s):
+                self.outbox.tell(event)
+                if isinstance(event, StreamEnded):
+                    begun.pop(event.stream_id, None)
+            if self.outbox.pending > _TOLD_AT_ONCE:
+                await self.outbox.flush(is_whole=False)
+        for stream in begun.values():
+            self.outbox.tell(StreamEnded(at=stream.at, stream_id=stream.stream_id, pts_s=0.0, reason="crash"))
 
     def _log(self, event: _OfStream) -> None:
         """A line with the ids by which a stream's life is followed."""

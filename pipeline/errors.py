@@ -22,6 +22,11 @@ OnRecordError
 ├── StoreError             the database of the record
 │   ├── StoreUnavailable   it does not answer, or did not take what it was given
 │   └── SchemaOutdated     its tables are of another release
+├── CaseworkError          what somebody asks of the record cannot be done
+│   ├── ThingUnknown       no such case, step, officer, recording …
+│   ├── StateConflict      what stands already does not allow it
+│   ├── VersionStale       somebody else changed it meanwhile
+│   └── ValueRefused       a field's value cannot be taken
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
 ├── AddressInUse           another program listens on our port
@@ -141,6 +146,31 @@ class StoreUnavailable(StoreError):
 
 class SchemaOutdated(StoreError):
     """Raised when the tables are of another release; `onrecord migrate` brings older ones forward."""
+
+
+class CaseworkError(OnRecordError):
+    """Raised when what somebody asks of the record cannot be done; nothing of it was."""
+
+
+class ThingUnknown(CaseworkError):
+    """Raised when the record holds nothing of this id."""
+
+
+class StateConflict(CaseworkError):
+    """Raised when what stands already does not allow it: a closed case, a number in use."""
+
+
+class VersionStale(CaseworkError):
+    """Raised when a thing was changed after the reader saw it."""
+
+
+class ValueRefused(CaseworkError):
+    """Raised when a field's value cannot be taken; the message says why and what would do."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
 
 
 class EvidenceError(OnRecordError):

@@ -85,6 +85,21 @@ class TimestampsRepaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted:
+    """The stream is being recorded, under this id."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    device_id: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("RecordingStarted", self.recording_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentClosed:
     """A segment file is complete, on disk past every cache, and in its manifest."""
 
@@ -259,6 +274,7 @@ Event: TypeAlias = (
     | StreamResumed
     | StreamEnded
     | TimestampsRepaired
+    | RecordingStarted
     | SegmentClosed
     | MediaLost
     | RecordingFailed

@@ -30,6 +30,10 @@ async def readyz(request: Request) -> Response:
         return problem(
             503, "the recorder cannot write", "free disk space or mend the disk; recording goes on by itself"
         )
+    if doors.runtime.outbox.is_failed:
+        return problem(503, "facts cannot be written", "free disk space or mend the disk; they wait in memory")
+    if doors.record.refusal:
+        return problem(503, "the record is closed", "see the server's log; recording goes on, facts wait in the outbox")
     return JSONResponse({"status": "ready"})
 
 

@@ -35,6 +35,7 @@ case_events = Table(
     sqlite_with_rowid=False,
 )
 """What a case shows, in the order of its timeline: a page is one range of the key."""
+Index("case_events_seq", case_events.c.seq)
 
 tiles = Table(
     "tiles",
@@ -45,3 +46,124 @@ tiles = Table(
     Column("hashes", LargeBinary, nullable=False),
 )
 """Hashes of the log's trees, 256 a row; see cases/custody/merkle.py."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("file", _Long, nullable=False),
+    Column("offset", _Long, nullable=False),
+)
+"""How far the facts of the media side are taken; see pipeline/outbox.py."""
+
+units = Table(
+    "units", metadata, Column("unit_id", Text, primary_key=True), Column("name", Text, nullable=False, unique=True)
+)
+
+officers = Table(
+    "officers",
+    metadata,
+    Column("officer_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("certificate_number", Text, nullable=False, unique=True),
+    Column("unit_id", Text, ForeignKey("units.unit_id"), nullable=False),
+)
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("binding_id", Text, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("officer_id", Text, ForeignKey("officers.officer_id"), nullable=False),
+    Column("from_us", _Long, nullable=False),
+    Column("until_us", _Long),
+)
+"""Which officer carried a device when; one at a time."""
+Index("bindings_device", bindings.c.device_id, bindings.c.from_us)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("recording_id", Text, primary_key=True),
+    Column("stream_id", Text, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("officer_id", Text, ForeignKey("officers.officer_id")),
+    Column("started_us", _Long, nullable=False),
+    Column("ended_us", _Long),
+)
+"""Follows from RecordingStarted and StreamEnded; the folder's day is that of `started_us`."""
+Index("recordings_stream", recordings.c.stream_id)
+Index("recordings_started", recordings.c.started_us, recordings.c.recording_id)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("number", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("opened_us", _Long, nullable=False),
+    Column("closed_us", _Long),
+    Column("version", Integer, nullable=False),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("step_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("started_us", _Long, nullable=False),
+    Column("ended_us", _Long),
+)
+Index("steps_case", steps.c.case_id, steps.c.started_us)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("step_id", Text, ForeignKey("steps.step_id")),
+    Column("kind", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("sha256", Text),
+    Column("size_bytes", _Long),
+    Column("shelf_mark", Text),
+    Column("added_us", _Long, nullable=False),
+    Column("withdrawn_us", _Long),
+)
+Index("items_case", items.c.case_id, items.c.added_us)
+
+links = Table(
+    "links",
+    metadata,
+    Column("link_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("step_id", Text, ForeignKey("steps.step_id")),
+    Column("recording_id", Text, ForeignKey("recordings.recording_id"), nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_us", _Long, nullable=False),
+    Column("undone_by", Text),
+    Column("undone_us", _Long),
+)
+"""Recordings of cases. One that was undone stays as a row."""
+Index("links_case", links.c.case_id, links.c.made_us)
+Index("links_stream", links.c.stream_id)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("officer_id", Text, ForeignKey("officers.officer_id"), nullable=False),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("step_id", Text, ForeignKey("steps.step_id")),
+    Column("from_us", _Long, nullable=False),
+    Column("until_us", _Long),
+)
+"""What an officer is at; what his devices record meanwhile belongs to the case. One at a time."""
+Index("tasks_officer", tasks.c.officer_id, tasks.c.from_us)

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from pipeline.clock import Clock, rfc3339
 from pipeline.errors import StorageError
-from pipeline.events import EventSink, RecordingFailed
+from pipeline.events import EventSink, RecordingFailed, RecordingStarted
 from pipeline.ids import new_recording_id
 from pipeline.media import Device
 from pipeline.record.chain import Chain
@@ -73,6 +73,11 @@ class Recorder:
         )  # fmt: skip
         recording.begin()
         self._recordings.append(recording)
+        self._emit(
+            RecordingStarted(
+                at=started_at, stream_id=stream_id, recording_id=line.recording_id, device_id=device.device_id
+            )
+        )
         return recording
 
     async def run(self) -> None:

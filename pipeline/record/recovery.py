@@ -23,6 +23,7 @@ from pipeline.record.kept import kept_part
 from pipeline.record.ledger import HOLE_S
 from pipeline.record.lines import HeadLine, RecordingLine, SegmentLine, seconds
 from pipeline.record.manifest import NAME
+from pipeline.record.retell import segment_facts
 from pipeline.record.scan import Scan, scan
 from pipeline.record.signing import Signer
 
@@ -243,15 +244,7 @@ def _tell(plan: _Plan, clock: Clock, emit: EventSink) -> None:
 def _facts(plan: _Plan, at: float) -> Iterator[SegmentClosed | MediaLost]:
     ids = plan.line
     for line in plan.closed:
-        yield SegmentClosed(
-            at=at, stream_id=ids.stream_id, recording_id=ids.recording_id, file=line.file, sha256=line.sha256,
-            size_bytes=line.size_bytes, start_s=line.first_pts_s, end_s=line.end_s,
-        )  # fmt: skip
-        for gap in line.gaps:
-            yield MediaLost(
-                at=at, stream_id=ids.stream_id, recording_id=ids.recording_id, start_s=gap.start_s, end_s=gap.end_s,
-                cause=str(gap.cause),
-            )  # fmt: skip
+        yield from segment_facts(ids, line, at)
 
 
 def _alarm(folder: Path, reason: str, clock: Clock, emit: EventSink) -> None:

@@ -44,11 +44,24 @@ class Due:
     for_s: float
 
 
+class SimulatedCase(Section):
+    """One case of the demo, and the step that runs in it."""
+
+    number: str = Field(min_length=1)
+    title: str = Field(min_length=1)
+    kind: str = Field(min_length=1)
+    class_: str = Field(alias="class")
+    party: str = ""
+    step: str
+
+
 class SimulatedDevice(Section):
-    """One device of the demo."""
+    """One device of the demo. certificate: of its officer. case: the number of the case he is at; empty: none."""
 
     name: str = Field(min_length=1)
     officer: str = ""
+    certificate: str = ""
+    case: str = ""
     unit: str = ""
     scene: SceneName
     voice: int = Field(ge=1, le=8)
@@ -67,6 +80,7 @@ class Schedule(Section):
     """The devices, and the faults of one cycle; the cycle begins again every `repeat_s`."""
 
     devices: tuple[SimulatedDevice, ...] = Field(min_length=1)
+    cases: tuple[SimulatedCase, ...] = ()
     repeat_s: float = Field(gt=0)
     faults: tuple[PlannedFault, ...] = ()
 
@@ -75,6 +89,12 @@ class Schedule(Section):
         names = [device.name for device in self.devices]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"devices: the name {twice[0]!r} stands twice; give each device its own")
+        numbers = [case.number for case in self.cases]
+        for place, device in enumerate(self.devices):
+            if device.case and (device.case not in numbers or not device.certificate):
+                raise ValueError(
+                    f"devices.{place}.case: {device.case!r} is none of the cases, or there is no certificate"
+                )
         for number, fault in enumerate(self.faults):
             if fault.device not in names:
                 raise ValueError(f"faults.{number}.device: {fault.device!r} is none of the devices")

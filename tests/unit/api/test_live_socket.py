@@ -18,6 +18,8 @@ from api.http_door import Crowd
 from api.live_socket import LiveSocket, live_socket
 from api.tickets import Tickets
 from cases.access import Access
+from cases.casework import kinds
+from cases.record import Record
 from pipeline.app import Runtime
 from pipeline.hub import Stream
 from pipeline.settings import HubSettings, Settings
@@ -82,7 +84,14 @@ class Hall:
         self.runtime.publications.streams["st_1"] = self.stream
         self.token = self.access.create_token("viewer")
         crowd = Crowd(self.runtime.settings.api, self.clock)
-        self.doors = Doors(self.runtime, self.access, Tickets(60, self.clock), crowd)
+        self.doors = Doors(
+            self.runtime,
+            self.access,
+            Tickets(60, self.clock),
+            crowd,
+            Record(self.runtime.settings.store, self.runtime.settings.data, self.runtime.outbox, self.runtime.clock),
+            kinds.load(),
+        )
         self.pictures = 0
 
     def film(self, pictures: int, size: int = 1000, every: int = 50) -> None:

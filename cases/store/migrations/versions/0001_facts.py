@@ -39,6 +39,12 @@ def upgrade() -> None:
         Column("place", _Long, primary_key=True, autoincrement=False),
         Column("hashes", LargeBinary, nullable=False),
     )
+    op.create_table(
+        "inbox",
+        Column("name", Text, primary_key=True),
+        Column("file", _Long, nullable=False),
+        Column("offset", _Long, nullable=False),
+    )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             "CREATE VIRTUAL TABLE texts USING fts5(tokens, content='', tokenize='unicode61 remove_diacritics 0')"

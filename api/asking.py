@@ -1,0 +1,81 @@
+"""What the routes of the record share: who acts, cursors, and entity tags."""
+
+import base64
+import binascii
+import json
+import re
+
+from fastapi import HTTPException, Request
+
+from api.doors import Doors
+from cases.access import Principal
+from cases.casework.actor import Actor
+from cases.facts import microseconds
+from cases.record import Open
+from pipeline.errors import ValueRefused
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+
+
+def record_of(request: Request) -> Open:
+    """Raises: StoreUnavailable."""
+    doors: Doors = request.app.state.doors
+    return doors.record.open
+
+
+def actor_of(request: Request, principal: Principal) -> Actor:
+    """Whoever acts, now. Raises: ValueRefused: an Idempotency-Key that is none."""
+    doors: Doors = request.app.state.doors
+    key = request.headers.get("idempotency-key", "")
+    if key and not _KEY.fullmatch(key):
+        raise ValueRefused("Idempotency-Key", "it is not 1 to 200 printable signs")
+    route = f"{request.method} {request.url.path}"
+    return Actor(
+        principal.principal_id,
+        principal.name,
+        microseconds(doors.runtime.clock.utc_s()),
+        f"{route} {key}" if key else "",
+    )
+
+
+def version_of(request: Request) -> int:
+    """The version in If-Match. Raises: HTTPException 428: there is none."""
+    found = _TAG.fullmatch(request.headers.get("if-match", "").strip())
+    if found is None:
+        raise HTTPException(428, "send If-Match with the ETag of what you read, so that nobody's change is lost")
+    return int(found.group(1))
+
+
+def cursor_of(*place: int | str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> tuple[int, int]:
+    """Of a cursor over times and places in the log. Raises: ValueRefused."""
+    first, second = _parts(cursor)
+    if (
+        type(first) is not int
+        or type(second) is not int
+        or not -(1 << 63) <= min(first, second) <= max(first, second) < (1 << 63)
+    ):
+        raise ValueRefused("cursor", "it is none of ours; begin without one")
+    return first, second
+
+
+def named_place_of(cursor: str) -> tuple[int, str]:
+    """Of a cursor over times and ids. Raises: ValueRefused."""
+    first, second = _parts(cursor)
+    if type(first) is not int or not isinstance(second, str) or not -(1 << 63) <= first < (1 << 63):
+        raise ValueRefused("cursor", "it is none of ours; begin without one")
+    return first, second
+
+
+def _parts(cursor: str) -> tuple[object, object]:
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or len(parts) != 2:
+        raise ValueRefused("cursor", "it is none of ours; begin without one")
+    return parts[0], parts[1]

@@ -1,0 +1,299 @@
+"""The shapes of the record's routes: cases and what belongs to them, timelines, officers, recordings."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from cases.appender import Stored
+from cases.casework.kinds import StepKinds
+from cases.casework.rows import Case, Item, Link, Officer, Recording, Step
+from pipeline.clock import rfc3339
+
+_MOST_NOTE = 20_000
+_OWN = frozenset(
+    (
+        "event_id", "seq", "kind", "at", "ends_at", "learned_at", "stream_id", "case_id", "by", "model", "confidence",
+        "status", "media", "text",
+    )
+)  # fmt: skip
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+ThingId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _In(BaseModel):
+    """A body: a field that nobody knows is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CaseIn(_In):
+    number: Annotated[str, Field(min_length=1, max_length=80)]
+    title: Name
+    kind: Annotated[str, Field(min_length=1, max_length=60)] = "other"
+    class_: Literal["ordinary", "major", "no_case"] = Field("ordinary", alias="class")
+    party: Annotated[str, Field(max_length=200)] = ""
+
+
+class CaseChangeIn(_In):
+    title: Name | None = None
+    kind: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    class_: Literal["ordinary", "major", "no_case"] | None = Field(None, alias="class")
+    party: Annotated[str, Field(max_length=200)] | None = None
+    state: Literal["open", "closed"] | None = None
+
+
+class MediaIn(_In):
+    recording_id: ThingId
+    start_s: float = Field(ge=0, le=1e9)
+    end_s: float = Field(ge=0, le=1e9)
+
+
+class NoteIn(_In):
+    """at: when it was seen or heard; left out: now. media: the span it speaks of."""
+
+    text: Annotated[str, Field(min_length=1, max_length=_MOST_NOTE)]
+    at: AwareDatetime | None = None
+    media: MediaIn | None = None
+
+
+class StepIn(_In):
+    kind: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class LinkIn(_In):
+    recording_id: ThingId
+    step_id: ThingId | None = None
+
+
+class ItemIn(_In):
+    kind: Literal["text", "sound", "video", "photo", "document", "paper"]
+    title: Name
+    step_id: ThingId | None = None
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    size_bytes: int | None = Field(None, ge=0, le=1 << 53)
+    shelf_mark: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+
+
+class ReasonIn(_In):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class OfficerIn(_In):
+    name: Name
+    certificate_number: Annotated[str, Field(min_length=1, max_length=60)]
+    unit: Name
+
+
+class BindingIn(_In):
+    officer_id: ThingId
+
+
+class TaskIn(_In):
+    case_id: ThingId
+    step_id: ThingId | None = None
+
+
+class CaseOut(BaseModel):
+    case_id: str
+    number: str
+    kind: str
+    class_: str = Field(serialization_alias="class")
+    state: str
+    title: str
+    party: str
+    opened_at: str
+    closed_at: str | None
+    version: int
+
+
+class CasesOut(BaseModel):
+    items: list[CaseOut]
+    next_cursor: str | None
+
+
+class StepOut(BaseModel):
+    """stage: of the procedure, that the step is part of. recording: whether sound and picture must be taken of it."""
+
+    step_id: str
+    kind: str
+    stage: str
+    recording: str
+    started_at: str
+    ended_at: str | None
+
+
+class StepsOut(BaseModel):
+    items: list[StepOut]
+    next_cursor: str | None = None
+
+
+class StepKindOut(BaseModel):
+    kind: str
+    stage: str
+    zh: str
+    en: str
+    recording: str
+
+
+class StepKindsOut(BaseModel):
+    items: list[StepKindOut]
+    next_cursor: str | None = None
+
+
+class ItemOut(BaseModel):
+    item_id: str
+    step_id: str | None
+    kind: str
+    title: str
+    sha256: str | None
+    size_bytes: int | None
+    shelf_mark: str | None
+    added_at: str
+    withdrawn_at: str | None
+
+
+class ItemsOut(BaseModel):
+    items: list[ItemOut]
+    next_cursor: str | None = None
+
+
+class LinkOut(BaseModel):
+    """A recording of the case: who or what attached it, and who undid that."""
+
+    link_id: str
+    recording_id: str
+    stream_id: str
+    step_id: str | None
+    how: str
+    made_by: str
+    made_at: str
+    undone_by: str | None
+    undone_at: str | None
+
+
+class LinksOut(BaseModel):
+    items: list[LinkOut]
+    next_cursor: str | None = None
+
+
+class NoteOut(BaseModel):
+    event_id: str
+
+
+class OfficerOut(BaseModel):
+    officer_id: str
+    name: str
+    certificate_number: str
+    unit: str
+
+
+class OfficersOut(BaseModel):
+    items: list[OfficerOut]
+    next_cursor: str | None = None
+
+
+class BindingOut(BaseModel):
+    binding_id: str
+
+
+class TaskOut(BaseModel):
+    task_id: str
+
+
+class RecordingOut(BaseModel):
+    recording_id: str
+    stream_id: str
+    device_id: str
+    officer_id: str | None
+    started_at: str
+    ended_at: str | None
+
+
+class RecordingsOut(BaseModel):
+    items: list[RecordingOut]
+    next_cursor: str | None
+
+
+class TimelineOut(BaseModel):
+    """Events: what every event has, and beside it what its kind has of its own."""
+
+    items: list[dict[str, object]]
+    next_cursor: str | None
+
+
+def at_of(us: int) -> str:
+    return rfc3339(us / 1e6)
+
+
+def us_of(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
+
+
+def case_out(case: Case) -> CaseOut:
+    return CaseOut(
+        case_id=case.case_id, number=case.number, kind=case.kind, class_=case.class_, state=case.state,
+        title=case.title, party=case.party, opened_at=at_of(case.opened_us), closed_at=_or_none(case.closed_us),
+        version=case.version,
+    )  # fmt: skip
+
+
+def step_out(step: Step, kinds: StepKinds) -> StepOut:
+    """A kind that the bureau's file holds no longer is its own stage."""
+    known = kinds.by_kind.get(step.kind)
+    return StepOut(
+        step_id=step.step_id, kind=step.kind, stage=kinds.stages.get(step.kind, step.kind),
+        recording="text" if known is None else known.recording,
+        started_at=at_of(step.started_us), ended_at=_or_none(step.ended_us),
+    )  # fmt: skip
+
+
+def item_out(item: Item) -> ItemOut:
+    return ItemOut(
+        item_id=item.item_id, step_id=item.step_id, kind=item.kind, title=item.title, sha256=item.sha256,
+        size_bytes=item.size_bytes, shelf_mark=item.shelf_mark, added_at=at_of(item.added_us),
+        withdrawn_at=_or_none(item.withdrawn_us),
+    )  # fmt: skip
+
+
+def link_out(link: Link) -> LinkOut:
+    return LinkOut(
+        link_id=link.link_id, recording_id=link.recording_id, stream_id=link.stream_id, step_id=link.step_id,
+        how=link.how, made_by=link.made_by, made_at=at_of(link.made_us), undone_by=link.undone_by,
+        undone_at=_or_none(link.undone_us),
+    )  # fmt: skip
+
+
+def officer_out(officer: Officer) -> OfficerOut:
+    return OfficerOut(
+        officer_id=officer.officer_id, name=officer.name, certificate_number=officer.certificate_number,
+        unit=officer.unit,
+    )  # fmt: skip
+
+
+def recording_out(recording: Recording) -> RecordingOut:
+    return RecordingOut(
+        recording_id=recording.recording_id, stream_id=recording.stream_id, device_id=recording.device_id,
+        officer_id=recording.officer_id, started_at=at_of(recording.started_us),
+        ended_at=_or_none(recording.ended_us),
+    )  # fmt: skip
+
+
+def event_out(stored: Stored) -> dict[str, object]:
+    """An event of a timeline. A segment, or a hole, names the span of its recording as its media."""
+    fact = stored.fact
+    body = dict(fact.body)
+    media = body.get("media")
+    if media is None and {"recording_id", "start_s", "end_s"} <= body.keys():
+        media = {name: body[name] for name in ("recording_id", "start_s", "end_s")}
+    return {
+        "event_id": fact.event_id, "seq": stored.seq, "kind": fact.kind, "at": at_of(fact.at_us),
+        "ends_at": _or_none(fact.ends_at_us), "learned_at": at_of(stored.learned_at_us), "stream_id": fact.stream_id,
+        "case_id": fact.case_id, "by": fact.by, "model": body.get("model"), "confidence": body.get("confidence"),
+        "status": body.get("status"), "media": media, "text": body.get("text"),
+        **{name: value for name, value in body.items() if name not in _OWN},
+    }  # fmt: skip
+
+
+def _or_none(us: int | None) -> str | None:
+    return None if us is None else at_of(us)

@@ -1,0 +1,128 @@
+"""The record as the server runs it: the store, its one writer, what comes in from the media side, and its tail.
+
+A database that is away stops nothing but itself: recording goes on, facts wait in the outbox, people are told.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import structlog
+
+from cases.appender import Appender
+from cases.casework.recordings import Attaching
+from cases.inbox import Inbox
+from cases.store.engine import Store, migrate, open_store
+from cases.tail import Tail
+from pipeline.clock import Clock
+from pipeline.errors import OnRecordError, StoreUnavailable
+from pipeline.outbox import Outbox, OutboxReader
+from pipeline.settings import StoreSettings
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 15.0
+_DRAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A record that is open."""
+
+    store: Store
+    appender: Appender
+    inbox: Inbox
+    tail: Tail
+
+
+class Record:
+    """`prepare`, then `run`. refusal: why nothing can be asked of it now; empty: it is open, and takes facts."""
+
+    def __init__(self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock) -> None:
+        self.refusal = "it is being opened"
+        self._settings = settings
+        self._data = data
+        self._outbox = outbox
+        self._clock = clock
+        self._now: Open | None = None
+        self._opened = anyio.Event()
+        self._settled = anyio.Event()
+
+    @property
+    def open(self) -> Open:
+        """Raises: StoreUnavailable."""
+        if self._now is None:
+            raise StoreUnavailable(f"the record is closed: {self.refusal}")
+        return self._now
+
+    async def prepare(self) -> None:
+        """A database in the data folder is made, or brought to today's form; another one is left to `onrecord migrate`.
+
+        Raises: SchemaOutdated.
+        """
+        try:
+            if self._settings.url.get_secret_value():
+                async with open_store(self._settings, self._data):
+                    return
+            before, after = await migrate(self._settings, self._data)
+        except StoreUnavailable as error:
+            self._away(error)
+            return
+        if before != after:
+            log.info("the record was brought to today's form", before=before or "none", after=after)
+
+    async def wait_settled(self) -> None:
+        """Until it is open, or was tried in vain."""
+        await self._settled.wait()
+
+    async def wait_open(self) -> Open:
+        await self._opened.wait()
+        return self.open
+
+    async def run(self) -> None:
+        """Until cancelled; opens the record anew whenever it broke."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await self._run_once()
+            except* OnRecordError as group:
+                self._away(group.exceptions[0])
+            if self._clock.monotonic_s() - began_s > 2 * _LONGEST_PAUSE_S:
+                pause_s = _FIRST_PAUSE_S
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def drain(self) -> None:
+        """Until all that is in the outbox is in the store; 5 s at most. The rest is taken by the next start."""
+        with anyio.move_on_after(_DRAIN_S):
+            while self._now is not None and self._now.inbox.place < self._outbox.durable and not self.refusal:
+                await anyio.sleep(0.02)
+
+    async def _run_once(self) -> None:
+        async with open_store(self._settings, self._data) as store:
+            appender = await Appender.load(store, self._clock, [Attaching()], sm3=self._settings.sm3)
+            inbox = Inbox(self._outbox, OutboxReader(self._data / "outbox"), store, appender)
+            opened = Open(store, appender, inbox, Tail(store, appender))
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(appender.run)
+                    tasks.start_soon(opened.tail.run)
+                    tasks.start_soon(inbox.run)
+                    if self.refusal and self._opened.is_set():
+                        log.info("the record is open again")
+                    self._now, self.refusal = opened, ""
+                    self._opened.set()
+                    self._settled.set()
+            finally:
+                self._now = None
+                appender.close()
+
+    def _away(self, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if self.refusal != str(error):
+            log.error("the record is closed; facts wait in the outbox", reason=str(error))
+        self.refusal = str(error)
+        self._settled.set()

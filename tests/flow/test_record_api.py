@@ -1,0 +1,164 @@
+"""The record over HTTP: a case fills while a device publishes, a tail that resumes, notes, refusals."""
+
+import http.client
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving import Server, until
+
+pytestmark = pytest.mark.slow
+
+
+def ask(
+    server: Server, method: str, path: str, body: object = None, **headers: str
+) -> tuple[int, dict[str, object], dict[str, str]]:
+    """Status, body and headers of an answer, also of a refusal."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}/api/v1{path}",
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json", **headers},
+        method=method,
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            raw = answer.read()
+            return answer.status, json.loads(raw) if raw else {}, dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read()), dict(error.headers)
+
+
+class Listener:
+    """A tail, read event by event."""
+
+    def __init__(self, server: Server, query: str, last_id: str = "") -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        headers = {"Authorization": f"Bearer {server.token}", **({"Last-Event-ID": last_id} if last_id else {})}
+        self._connection.request("GET", f"/api/v1/events?{query}", headers=headers)
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200, self._answer.read()
+        assert self._answer.readline() == b": here\n"
+
+    def next(self) -> tuple[str, dict[str, object]]:
+        place = ""
+        while True:
+            line = self._answer.readline().decode().rstrip("\n")
+            if line.startswith("id: "):
+                place = line[4:]
+            elif line.startswith("data: "):
+                tree: dict[str, object] = json.loads(line[6:])
+                return place, tree
+
+    def until(self, kind: str) -> tuple[str, list[str]]:
+        """The id of the next event of this kind, and all kinds up to it."""
+        kinds: list[str] = []
+        while True:
+            place, tree = self.next()
+            kinds.append(str(tree["kind"]))
+            if kinds[-1] == kind:
+                return place, kinds
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def publish(server: Server, key: str, seconds: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            "ffmpeg", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10",
+            "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10",
+            "-f", "flv", f"rtmp://127.0.0.1:{server.rtmp_port}/live/{key}",
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_a_case_fills_while_its_officer_records_and_the_tail_goes_on_over_a_restart(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Server(data) as server:
+        key = server.add_device("cam 1")
+        status, case, headers = ask(server, "POST", "/cases", {"number": "1", "title": "超市案"})
+        assert status == 201
+        tag = {name.lower(): value for name, value in headers.items()}["etag"]
+        case_id = case["case_id"]
+        status, officer, _ = ask(
+            server, "POST", "/officers", {"name": "林晓岚", "certificate_number": "A1", "unit": "东城"}
+        )
+        assert status == 201
+        listener = Listener(server, f"case_id={case_id}")
+        until(lambda: ask(server, "GET", "/cases")[1]["items"] != [], "the case in the list")
+        publisher = publish(server, key, 4)
+        until(lambda: server.streams() != [], "the stream")
+        device_id = server.streams()[0]["device_id"]
+        assert ask(server, "POST", f"/devices/{device_id}/bindings", {"officer_id": officer["officer_id"]})[0] == 201
+        until(lambda: ask(server, "GET", "/recordings")[1]["items"] != [], "the recording in the store")
+        recording = ask(server, "GET", "/recordings")[1]["items"][0]  # type: ignore[index]
+        link = ask(server, "POST", f"/cases/{case_id}/recordings", {"recording_id": recording["recording_id"]})
+        assert link[0] == 201
+        listener.until("RecordingAttached")
+        place, kinds = listener.until("SegmentClosed")
+        publisher.wait()
+        listener.close()
+        assert (
+            ask(server, "POST", f"/cases/{case_id}/notes", {"text": "当事人在场"}, **{"Idempotency-Key": "n1"})[0]
+            == 201
+        )
+        assert (
+            ask(server, "POST", f"/cases/{case_id}/notes", {"text": "当事人在场"}, **{"Idempotency-Key": "n1"})[0]
+            == 201
+        )
+        assert ask(server, "PATCH", f"/cases/{case_id}", {"title": "新名"}, **{"If-Match": tag})[0] == 200
+        assert ask(server, "PATCH", f"/cases/{case_id}", {"title": "旧名"}, **{"If-Match": tag})[0] == 412
+    with Server(data) as server:
+        listener = Listener(server, f"case_id={case_id}", place)
+        _, kinds = listener.until("CaseChanged")
+        listener.close()
+        assert kinds.count("NoteAdded") == 1
+        shown = ask(server, "GET", f"/cases/{case_id}/timeline")[1]["items"]
+        kinds = [each["kind"] for each in shown]  # type: ignore[attr-defined]
+        for kind in (
+            "CaseOpened",
+            "StreamStarted",
+            "RecordingStarted",
+            "RecordingAttached",
+            "SegmentClosed",
+            "NoteAdded",
+        ):
+            assert kind in kinds
+        found = ask(server, "GET", "/search?q=%E5%BD%93%E4%BA%8B")[1]["items"]
+        assert [each["snippet"] for each in found] == ["当事人在场"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/cases/none", None, 404),
+        ("POST", "/cases", {"number": "1"}, 422),
+        ("POST", "/cases", {"number": "1", "title": "a\u202eb"}, 422),
+        ("POST", "/cases", {"number": "1", "title": "a", "colour": "red"}, 422),
+        ("POST", "/cases/none/notes", {"text": "x" * (1 << 20)}, 413),
+        ("POST", "/cases/none/notes", {"text": "x" * 20_001}, 422),
+        ("POST", "/cases/none/notes", {"text": "x"}, 404),
+        ("GET", "/cases?cursor=abc", None, 422),
+        ("GET", "/events?case_id=none", None, 404),
+        ("PATCH", "/cases/none", {"title": "x"}, 428),
+    ],
+)
+def test_what_cannot_be_taken_is_a_problem_with_its_remedy(
+    one: Server, method: str, path: str, body: object, status: int
+) -> None:
+    found, problem, headers = ask(one, method, path, body)
+    assert (found, problem["status"]) == (status, status)
+    assert {name.lower(): value for name, value in headers.items()}["content-type"] == "application/problem+json"
+    assert ask(one, "GET", "/cases")[1] == {"items": [], "next_cursor": None}
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("record") / "data") as server:
+        yield server

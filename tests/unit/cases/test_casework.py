@@ -1,0 +1,387 @@
+"""What people do with cases: each act one transaction with its fact, and the laws of a case's timeline."""
+
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cases import timeline
+from cases.appender import Appender
+from cases.casework import case_acts, kinds, people, recordings
+from cases.casework.actor import Actor
+from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
+from cases.casework.rows import Case, Item, Link, all_of
+from cases.custody import merkle, proofs
+from cases.facts import Fact, fact_of
+from cases.store.engine import Store
+from cases.store.tables import links
+from cases.timeline import Question
+from pipeline.errors import StateConflict, StoreUnavailable, ThingUnknown, ValueRefused, VersionStale
+from pipeline.events import RecordingStarted, SegmentClosed, StreamEnded, StreamStarted
+from pipeline.settings import StoreSettings
+from tests.made import ManualClock
+from tests.stores import opened
+
+T = TypeVar("T")
+NOW_US = 1_795_000_000_000_000
+WANTED = CaseWanted(number="京市监案〔2026〕1号", kind="food", class_="ordinary", title="超市案", party="惠民超市")
+
+
+@dataclass
+class Desk:
+    """A store with its appender, and somebody who acts."""
+
+    store: Store
+    appender: Appender
+    now_us: int = NOW_US
+
+    def actor(self, key: str = "") -> Actor:
+        self.now_us += 1_000_000
+        return Actor("prin_1", "林晓岚", self.now_us, key)
+
+    async def case(self, number: str = WANTED.number) -> Case:
+        wanted = CaseWanted(number=number, kind="food", class_="ordinary", title="超市案", party="")
+        return await self.appender.change(partial(case_acts.open_case, actor=self.actor(), wanted=wanted))
+
+    async def tell(self, *events: StreamStarted | RecordingStarted | SegmentClosed | StreamEnded) -> None:
+        await self.appender.append([fact_of(event) for event in events])
+
+    async def records(self, number: int, device: str = "dev_1") -> None:
+        at = self.now_us / 1e6
+        await self.tell(
+            StreamStarted(at=at, stream_id=f"st_{number}", device_id=device),
+            RecordingStarted(at=at, stream_id=f"st_{number}", recording_id=f"rec_{number}", device_id=device),
+        )
+
+    async def closes(self, number: int, segment: int) -> None:
+        await self.tell(
+            SegmentClosed(
+                at=self.now_us / 1e6 + segment,
+                stream_id=f"st_{number}",
+                recording_id=f"rec_{number}",
+                file=f"{segment:04}.mp4",
+                sha256="0" * 64,
+                size_bytes=1,
+                start_s=segment,
+                end_s=segment + 1,
+            )
+        )
+
+    async def shown(self, case: Case) -> list[str]:
+        async with self.store.reading() as connection:
+            found = await timeline.page(self.store, connection, Question(case_id=case.case_id, limit=1000))
+        return [each.fact.kind for each in found]
+
+
+def at_desk(where: StoreSettings, folder: Path, act: Callable[[Desk], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with opened(where, folder) as store:
+            appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(appender.run)
+                with anyio.fail_after(60):
+                    await act(Desk(store, appender))
+                tasks.cancel_scope.cancel()
+
+    anyio.run(run)
+
+
+def test_what_an_officer_at_a_case_records_belongs_to_it_by_itself(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        officer = await desk.appender.change(
+            partial(people.add_officer, actor=desk.actor(), name="周启明", certificate_number="1", unit="东城")
+        )
+        await desk.appender.change(
+            partial(people.bind, actor=desk.actor(), device_id="dev_1", officer_id=officer.officer_id)
+        )
+        await desk.records(1)  # before the task, and still live when it starts
+        task = partial(
+            people.start_task, actor=desk.actor(), officer_id=officer.officer_id, case_id=case.case_id, step_id=None
+        )
+        await desk.appender.change(task)
+        await desk.records(2)
+        await desk.records(3, "dev_of_nobody")
+        await desk.closes(2, 0)
+        await desk.appender.change(partial(people.end_task, actor=desk.actor(), officer_id=officer.officer_id))
+        await desk.records(4)
+        assert sorted(await desk.shown(case)) == sorted(
+            ["CaseOpened", "TaskStarted", "TaskEnded", "SegmentClosed"]
+            + ["StreamStarted", "RecordingStarted", "RecordingAttached"] * 2
+        )
+        async with desk.store.reading() as connection:
+            made = await all_of(connection, Link, links.select().order_by(links.c.recording_id))
+        assert [(each.recording_id, each.how, each.made_by) for each in made] == [
+            ("rec_1", "task", "prin_1"),
+            ("rec_2", "task", "onrecord"),
+        ]
+
+    at_desk(where, tmp_path, act)
+
+
+def test_detaching_takes_a_stream_from_the_case_and_nothing_from_the_log(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(desk: Desk) -> None:
+        case, other = await desk.case(), await desk.case("另一案")
+        await desk.records(1)
+        await desk.closes(1, 0)
+        link = await desk.appender.change(
+            partial(recordings.attach, actor=desk.actor(), case_id=case.case_id, recording_id="rec_1", step_id=None)
+        )
+        await desk.closes(1, 1)
+        assert (await desk.shown(case)).count("SegmentClosed") == 2
+        size = desk.appender.size
+        undo = partial(recordings.detach, actor=desk.actor(), case_id=case.case_id, link_id=link.link_id)
+        await desk.appender.change(undo)
+        assert (await desk.appender.change(undo)).undone_by == "prin_1"
+        await desk.closes(1, 2)
+        assert await desk.shown(case) == ["CaseOpened", "RecordingAttached", "RecordingDetached"]
+        assert await desk.shown(other) == ["CaseOpened"]
+        assert desk.appender.size == size + 2
+        await desk.appender.change(
+            partial(recordings.attach, actor=desk.actor(), case_id=case.case_id, recording_id="rec_1", step_id=None)
+        )
+        assert (await desk.shown(case)).count("SegmentClosed") == 3
+        with pytest.raises(ThingUnknown):
+            await desk.appender.change(
+                partial(recordings.detach, actor=desk.actor(), case_id=other.case_id, link_id=link.link_id)
+            )
+
+    at_desk(where, tmp_path, act)
+
+
+def test_the_same_key_opens_one_case_and_a_number_is_given_once(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(desk: Desk) -> None:
+        first = await desk.appender.change(partial(case_acts.open_case, actor=desk.actor("k"), wanted=WANTED))
+        again = await desk.appender.change(partial(case_acts.open_case, actor=desk.actor("k"), wanted=WANTED))
+        assert first == again
+        assert desk.appender.size == 1
+        with pytest.raises(StateConflict):
+            await desk.appender.change(partial(case_acts.open_case, actor=desk.actor("other"), wanted=WANTED))
+        assert desk.appender.size == 1
+
+    at_desk(where, tmp_path, act)
+
+
+def test_a_change_of_what_somebody_else_changed_is_refused_and_a_closed_case_stays_as_it_is(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+
+        def change(version: int, **fields: str) -> Awaitable[Case]:
+            return desk.appender.change(
+                partial(case_acts.change_case, actor=desk.actor(), case_id=case.case_id, version=version, wanted=fields)
+            )
+
+        closed = await change(1, title="新名", state="closed")
+        assert (closed.version, closed.title, closed.state) == (2, "新名", "closed")
+        assert closed.closed_us is not None
+        for version, fields, error in (
+            (1, {"title": "旧"}, VersionStale),
+            (2, {"title": "旧"}, StateConflict),
+            (2, {"state": "lost"}, StateConflict),
+        ):
+            with pytest.raises(error):
+                await change(version, **fields)
+        with pytest.raises(StateConflict):
+            await desk.appender.change(
+                partial(
+                    case_acts.start_step, actor=desk.actor(), case_id=case.case_id, kind="filing", kinds=kinds.load()
+                )
+            )
+        assert (await change(2, state="open")).closed_us is None
+        assert await desk.shown(case) == ["CaseOpened", "CaseChanged", "CaseChanged"]
+
+    at_desk(where, tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_us"),
+    [
+        ("合格\u202e格合不", None),
+        ("a\x00b", None),
+        ("\ud800", None),
+        (" \n ", None),
+        ("长" * 20_001, None),
+        ("later", NOW_US + 3_600_000_000),
+    ],
+)
+def test_a_note_that_cannot_be_taken_names_its_field_and_leaves_nothing(
+    text: str, at_us: int | None, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        with pytest.raises(ValueRefused) as refused:
+            await desk.appender.change(
+                partial(
+                    case_acts.add_note, actor=desk.actor(), case_id=case.case_id,
+                    wanted=NoteWanted(text=text, at_us=at_us),
+                )
+            )  # fmt: skip
+        assert refused.value.field == ("text" if at_us is None else "at")
+        assert desk.appender.size == 1
+
+    at_desk(StoreSettings(), tmp_path, act)
+
+
+def test_a_late_note_stands_where_it_happened_and_says_when_it_was_learned(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        wanted = NoteWanted(text="开箱检查", at_us=NOW_US - 86_400_000_000)
+        note = partial(case_acts.add_note, actor=desk.actor("k"), case_id=case.case_id, wanted=wanted)
+        assert await desk.appender.change(note) == await desk.appender.change(note)
+        assert await desk.shown(case) == ["NoteAdded", "CaseOpened"]
+        async with desk.store.reading() as connection:
+            found = await timeline.search(desk.store, connection, "箱检", 10)
+        assert [each.fact.at_us for each in found] == [wanted.at_us]
+        assert found[0].seq == 1
+
+    at_desk(where, tmp_path, act)
+
+
+def test_an_item_is_withdrawn_and_stays_and_a_paper_needs_its_shelf(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+
+        def add(**fields: str) -> Awaitable[Item]:
+            return desk.appender.change(
+                partial(
+                    case_acts.add_item, actor=desk.actor(), case_id=case.case_id,
+                    wanted=ItemWanted(kind=fields["kind"], title=fields["title"], shelf_mark=fields.get("shelf")),
+                )
+            )  # fmt: skip
+
+        with pytest.raises(ValueRefused):
+            await add(kind="paper", title="现场笔录")
+        item = await add(kind="paper", title="现场笔录", shelf="A-12-3")
+        gone = await desk.appender.change(
+            partial(
+                case_acts.withdraw_item, actor=desk.actor(), case_id=case.case_id, item_id=item.item_id, reason="错页"
+            )
+        )
+        assert gone.withdrawn_us is not None
+        assert await desk.shown(case) == ["CaseOpened", "ItemAdded", "ItemWithdrawn"]
+
+    at_desk(where, tmp_path, act)
+
+
+async def write(appender: Appender, scope: anyio.CancelScope) -> None:
+    with scope:
+        await appender.run()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("record"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("close"), st.integers(0, 2), st.integers(0, 3)),
+        st.tuples(st.just("attach"), st.integers(0, 2), st.integers(0, 1)),
+        st.tuples(st.just("detach"), st.integers(0, 2), st.integers(0, 1)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=STEPS)
+def test_a_case_shows_its_own_facts_and_those_of_attached_streams_and_the_log_only_grows(
+    steps: Sequence[tuple[str, int, int]],
+) -> None:
+    """A model beside the store: facts by stream, links by case; a restart in between changes neither."""
+
+    async def act(folder: Path) -> None:
+        facts: dict[int, list[str]] = {}
+        attached: dict[int, dict[int, str]] = {0: {}, 1: {}}
+        own = {0: ["CaseOpened"], 1: ["CaseOpened"]}
+        heads: list[tuple[int, bytes]] = []
+        async with opened(StoreSettings(), folder) as store:
+            desk = Desk(store, await Appender.load(store, ManualClock(), [recordings.Attaching()]))
+            async with anyio.create_task_group() as tasks:
+                running = anyio.CancelScope()
+                tasks.start_soon(write, desk.appender, running)
+                cases = [await desk.case("0"), await desk.case("1")]
+                for verb, stream, other in steps:
+                    desk.now_us += 10_000_000
+                    if verb == "record" and stream not in facts:
+                        await desk.records(stream)
+                        facts[stream] = ["RecordingStarted", "StreamStarted"]
+                    elif verb == "close" and stream in facts:
+                        await desk.closes(stream, len(facts[stream]))
+                        facts[stream].append("SegmentClosed")
+                    elif verb == "attach" and stream in facts and stream not in attached[other]:
+                        link = await desk.appender.change(
+                            partial(
+                                recordings.attach, actor=desk.actor(), case_id=cases[other].case_id,
+                                recording_id=f"rec_{stream}", step_id=None,
+                            )
+                        )  # fmt: skip
+                        attached[other][stream] = link.link_id
+                        own[other].append("RecordingAttached")
+                    elif verb == "detach" and stream in attached[other]:
+                        await desk.appender.change(
+                            partial(
+                                recordings.detach, actor=desk.actor(), case_id=cases[other].case_id,
+                                link_id=attached[other].pop(stream),
+                            )
+                        )  # fmt: skip
+                        own[other].append("RecordingDetached")
+                    elif verb == "restart":
+                        running.cancel()
+                        await anyio.wait_all_tasks_blocked()
+                        running = anyio.CancelScope()
+                        desk.appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+                        tasks.start_soon(write, desk.appender, running)
+                    async with store.reading() as connection:
+                        size = desk.appender.size
+                        read = store.tile_reader(connection)
+                        heads.append((size, await proofs.root(size, read)))
+                        for old, old_root in heads:
+                            path = await proofs.consistency(old, size, read)
+                            assert proofs.is_consistent(old, old_root, size, heads[-1][1], path)
+                        stored = await timeline.after(connection, -1, 1000)
+                        assert [each.seq for each in stored] == list(range(size))
+                        for each in stored:
+                            path = await proofs.inclusion(each.seq, size, read)
+                            leaf = merkle.leaf_hash(each.fact.entry(each.learned_at_us))
+                            assert proofs.is_included(leaf, each.seq, size, path, heads[-1][1])
+                    for number, case in enumerate(cases):
+                        expected = [kind for stream in attached[number] for kind in facts[stream]] + own[number]
+                        assert sorted(await desk.shown(case)) == sorted(expected)
+                tasks.cancel_scope.cancel()
+
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(act, Path(folder))
+
+
+def test_a_closed_appender_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def act() -> None:
+        async with opened(StoreSettings(), tmp_path) as store:
+            appender = await Appender.load(store, ManualClock())
+            refused = 0
+
+            async def bring() -> None:
+                nonlocal refused
+                try:
+                    await appender.append([Fact(event_id=f"ev_{refused}", kind="X", at_us=1)])
+                except StoreUnavailable:
+                    refused += 1
+
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(3):
+                        tasks.start_soon(bring)
+                    await anyio.wait_all_tasks_blocked()
+                    appender.close()
+                await bring()
+            assert refused == 4
+
+    anyio.run(act)
