@@ -31,12 +31,19 @@ export interface StreamList {
   readonly now: string;
 }
 
-async function ask(method: string, path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<unknown> {
-  const init: RequestInit = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+export interface AskOptions {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** One request of the API: the JSON of its answer. Throws: Problem: the server refused or did not answer. */
+export async function ask(method: string, path: string, options: AskOptions = {}): Promise<unknown> {
+  const init: RequestInit = { method, headers: { ...options.headers, Accept: "application/json" }, cache: "no-store" };
   if (options.signal !== undefined) init.signal = options.signal;
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
-    init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+    init.headers = { ...init.headers, "Content-Type": "application/json" };
   }
   const response = await fetch(path, init).catch((error: unknown) => {
     throw options.signal?.aborted === true ? error : unreachable();

@@ -40,6 +40,12 @@ export function timeOfDay(at: Date): string {
   return new Intl.DateTimeFormat(language.value, { timeStyle: "medium", hour12: false }).format(at);
 }
 
+/** `timed`: the date beside its time of day. */
+export function dateOf(at: Date, timed = false): string {
+  const parts: Intl.DateTimeFormatOptions = { dateStyle: timed ? "medium" : "full" };
+  return new Intl.DateTimeFormat(language.value, timed ? { ...parts, timeStyle: "short", hour12: false } : parts).format(at);
+}
+
 /** `{name}` in a text becomes its value. */
 export function fill(text: string, values: Readonly<Record<string, string | number>>): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));

@@ -1,0 +1,80 @@
+// The routes of the record that this page asks. Paths and shapes: docs/api; anything else the server says is ignored.
+
+import { ask } from "./server";
+
+export interface Case {
+  readonly case_id: string;
+  readonly number: string;
+  readonly title: string;
+  readonly party?: string | null;
+  readonly kind: string;
+  readonly class: string;
+  readonly state: string;
+  readonly opened_at: string;
+}
+
+export interface Step {
+  readonly step_id: string;
+  readonly kind: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+}
+
+/** One event as it is told: what every event has, and by name what only its kind has. */
+export interface TimelineItem {
+  readonly event_id: string;
+  readonly seq: number; // its place in the log: the order in which it was learned
+  readonly kind: string;
+  readonly at: string;
+  readonly ends_at?: string | null;
+  readonly learned_at?: string | null;
+  readonly stream_id?: string | null;
+  readonly by: string;
+  readonly text?: string | null;
+  readonly [name: string]: unknown;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next_cursor: string | null;
+}
+
+export interface TimelineAsk {
+  readonly kinds: readonly string[]; // empty: all
+  readonly words: string;
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+const under = (caseId: string): string => `/api/v1/cases/${encodeURIComponent(caseId)}`;
+
+export async function listCases(cursor: string | null, signal: AbortSignal): Promise<Page<Case>> {
+  const query = new URLSearchParams({ limit: "100", ...(cursor === null ? {} : { cursor }) });
+  return (await ask("GET", `/api/v1/cases?${query}`, { signal })) as Page<Case>;
+}
+
+export async function readCase(caseId: string, signal: AbortSignal): Promise<Case> {
+  return (await ask("GET", under(caseId), { signal })) as Case;
+}
+
+export async function listSteps(caseId: string, signal: AbortSignal): Promise<Page<Step>> {
+  return (await ask("GET", `${under(caseId)}/steps`, { signal })) as Page<Step>;
+}
+
+/** The newest of a timeline; its cursor leads to older ones. */
+export async function readTimeline(caseId: string, asked: TimelineAsk, signal: AbortSignal): Promise<Page<TimelineItem>> {
+  const query = new URLSearchParams({ order: "newest", limit: String(asked.limit) });
+  if (asked.kinds.length > 0) query.set("kinds", asked.kinds.join(","));
+  if (asked.words !== "") query.set("q", asked.words);
+  if (asked.cursor !== null) query.set("cursor", asked.cursor);
+  return (await ask("GET", `${under(caseId)}/timeline?${query}`, { signal })) as Page<TimelineItem>;
+}
+
+/** idempotencyKey: the same for every try of one note, so that it is one event however often it is sent. */
+export async function addNote(caseId: string, text: string, idempotencyKey: string): Promise<void> {
+  await ask("POST", `${under(caseId)}/notes`, { body: { text }, headers: { "Idempotency-Key": idempotencyKey } });
+}
+
+export function tailUrl(caseId: string): string {
+  return `/api/v1/events?${new URLSearchParams({ case_id: caseId })}`;
+}

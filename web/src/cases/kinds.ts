@@ -1,0 +1,25 @@
+// The kinds of events, in the groups that the filter offers; each group has a sign and a word.
+
+export type Group = "stream" | "gap" | "segment" | "view" | "note" | "case" | "other";
+
+export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>> = {
+  stream: ["StreamStarted", "StreamResumed", "StreamEnded", "RelayStarted", "RelayInterrupted", "RelayEnded"],
+  gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap"],
+  segment: ["RecordingStarted", "SegmentClosed"],
+  view: ["ViewStarted", "ViewEnded"],
+  note: ["NoteAdded"],
+  case: [
+    "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "ItemAdded", "ItemWithdrawn",
+    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade",
+  ],
+};
+
+export const GROUPS = Object.keys(KINDS) as readonly Exclude<Group, "other">[];
+
+export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
+
+const GROUP_OF = new Map<string, Group>(GROUPS.flatMap((group) => KINDS[group].map((kind) => [kind, group] as const)));
+
+export function groupOf(kind: string): Group {
+  return GROUP_OF.get(kind) ?? "other";
+}

@@ -1,0 +1,104 @@
+// An event as a sentence in the reader's language. What the server says of it in code words is put into words here.
+
+import type { TimelineItem } from "../api/cases";
+import { isTextKey, t } from "../texts/language";
+import { mediaSecondsOf } from "./rows";
+import { visible } from "./visible";
+
+const LATE_MS = 60_000; // within a minute the outbox, a busy store and a short outage are the ordinary way
+const UNKNOWN = "—";
+
+/** What the ids of an event stand for, as far as the page knows. */
+export interface Names {
+  readonly devices: ReadonlyMap<string, string>; // by stream_id
+  readonly steps: ReadonlyMap<string, string>; // kind, by step_id
+}
+
+export function sentenceOf(item: TimelineItem, names: Names): string {
+  const key = `event.${item.kind}`;
+  if (isTextKey(key)) return t(key, valuesOf(item, names));
+  const text = wordOf(item, "text");
+  return text === UNKNOWN ? visible(item.kind) : `${visible(item.kind)} · ${text}`;
+}
+
+/** The text that a person wrote; "" where the event has none, or its sentence holds it. */
+export function writingOf(item: TimelineItem): string {
+  return item.kind === "NoteAdded" && typeof item.text === "string" ? visible(item.text) : "";
+}
+
+export function whoOf({ by, by_name: name }: TimelineItem): string {
+  if (by === "onrecord") return t("timeline.bySystem");
+  return visible(typeof name === "string" && name !== "" ? name : by);
+}
+
+export function deviceOf({ stream_id: id }: TimelineItem, names: Names): string {
+  return id === null || id === undefined || id === "" ? "" : visible(names.devices.get(id) ?? id);
+}
+
+/** When the event was learned, where that is much later than when it happened; null otherwise. */
+export function lateOf({ at, ends_at, learned_at }: TimelineItem): Date | null {
+  const learnedMs = Date.parse(learned_at ?? "");
+  return learnedMs - Date.parse(ends_at ?? at) > LATE_MS ? new Date(learnedMs) : null;
+}
+
+export function durationOf(seconds: number): string {
+  if (seconds < 10) return t("duration.s", { s: Math.round(seconds * 10) / 10 });
+  const whole = Math.round(seconds);
+  const [h, min, s] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, whole % 60];
+  if (h > 0) return t("duration.h", { h, min: two(min), s: two(s) });
+  return min > 0 ? t("duration.min", { min, s: two(s) }) : t("duration.s", { s });
+}
+
+export function stepOf(kind: string): string {
+  return named("stepKind", kind);
+}
+
+/** A code word of the server in the reader's language; as it came where no text is known for it. */
+export function named(family: "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind", word: string): string {
+  const key = `${family}.${word}`;
+  return isTextKey(key) ? t(key) : visible(word);
+}
+
+function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
+  const step = typeof item["step_kind"] === "string" ? item["step_kind"] : names.steps.get(String(item["step_id"] ?? ""));
+  const seconds = (name: string): string => (typeof item[name] === "number" ? durationOf(item[name]) : UNKNOWN);
+  return {
+    length: durationOf(mediaSecondsOf(item)),
+    place: seconds("pts_s"),
+    watched: seconds("watched_s"),
+    jump: seconds("step_s"),
+    size: typeof item["size_bytes"] === "number" ? (item["size_bytes"] / 1e6).toFixed(1) : UNKNOWN,
+    cause: named("cause", wordOf(item, "cause", "reason")),
+    how: named("how", wordOf(item, "how")),
+    itemKind: named("itemKind", wordOf(item, "item_kind")),
+    step: step === undefined ? UNKNOWN : stepOf(step),
+    device: deviceOf(item, names) || wordOf(item, "device_name", "device_id"),
+    officer: wordOf(item, "officer", "officer_id"),
+    file: wordOf(item, "file"),
+    remedy: wordOf(item, "remedy"),
+    recording: wordOf(item, "recording_id"),
+    relay: wordOf(item, "relay"),
+    count: wordOf(item, "count", "packets"),
+    title: wordOf(item, "title", "text", "item_id"),
+    number: wordOf(item, "number"),
+    changes: changesOf(item),
+  };
+}
+
+/** The first of `fields` that says something. */
+function wordOf(item: TimelineItem, ...fields: readonly string[]): string {
+  for (const field of fields) {
+    const value = item[field];
+    if ((typeof value === "string" && value !== "") || typeof value === "number") return visible(String(value));
+  }
+  return UNKNOWN;
+}
+
+function changesOf(item: TimelineItem): string {
+  const changed = item["changed"];
+  if (typeof changed !== "object" || changed === null) return UNKNOWN;
+  const said = (value: unknown): string => visible(typeof value === "string" ? value : JSON.stringify(value));
+  return Object.entries(changed as Record<string, { from?: unknown; to?: unknown }>).map(([name, { from, to }]) => `${visible(name)}: ${said(from)} → ${said(to)}`).join("; ");
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");

@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import { fragmentOf, placeOf, type Place } from "./place";
+
+test("every place comes back from its own fragment", () => {
+  const places: Place[] = [{ name: "wall" }, { name: "cases" }, { name: "case", caseId: "c-1" }, { name: "case", caseId: "沪/监 1%#" }];
+  for (const place of places) expect(placeOf(fragmentOf(place))).toEqual(place);
+});
+
+test("what names no place is the wall, and a broken case the list", () => {
+  for (const fragment of ["", "#", "#/", "#code=abc", "#/other", "#/cases/a/b"]) expect(placeOf(fragment)).toEqual({ name: "wall" });
+  for (const fragment of ["#/cases/", "#/cases/%E0%A4%A"]) expect(placeOf(fragment)).toEqual({ name: "cases" });
+});
