@@ -115,12 +115,21 @@ def demo(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="A recording folder.")],
+    path: Annotated[Path, typer.Argument(help="A recording folder, or a data folder with all its recordings.")],
     trusted_key: Annotated[
         Optional[Path], typer.Option(help="Public key you got by another way; the recording must be signed by it.")
     ] = None,
+    head: Annotated[
+        Optional[list[Path]], typer.Option(help="Of a data folder: a head of its log that was kept elsewhere.")
+    ] = None,
 ) -> None:
-    """Check a recording: exit 0 whole, 1 tampered or incomplete (each defect a JSON line), 2 cannot tell."""
+    """Check a recording or a data folder: 0 whole, 1 tampered or incomplete (defects as JSON lines), 2 cannot tell."""
+    from cases.store.engine import FILE
+
+    if (path / FILE).exists() or (path / "custody").exists():
+        from cases.custody.check import main as run_all
+
+        raise typer.Exit(run_all(path, _settings(None).store, head or [], trusted_key))
     from pipeline.record.verify import main as run
 
     raise typer.Exit(run(path, trusted_key))

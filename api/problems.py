@@ -12,6 +12,7 @@ from pipeline.errors import (
     AccessDenied,
     CodecUnsupported,
     ContainerUnknown,
+    EvidenceError,
     KeyUnknown,
     OnRecordError,
     ProtocolError,
@@ -44,6 +45,7 @@ _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (StateConflict, 409, "read it again, then decide"),
     (VersionStale, 412, "read it again, then send the change with the new ETag"),
     (ValueRefused, 422, "mend the field and send it again"),
+    (EvidenceError, 503, "the log is in doubt; see the server's log and docs/custody.md"),
     (StoreError, 503, "try again in a few seconds; recording goes on"),
 )
 

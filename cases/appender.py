@@ -176,10 +176,12 @@ class Appender:
             try:
                 async with self._store.writing() as connection:
                     if not is_sure:
-                        await self._read_again(connection)
+                        with anyio.CancelScope(shield=True):
+                            await self._read_again(connection)
                         is_sure = True
                     while True:
-                        await self._commit(connection, group)
+                        with anyio.CancelScope(shield=True):
+                            await self._commit(connection, group)
                         group = await self._group()
             except StoreUnavailable as error:
                 is_sure = False

@@ -3,6 +3,7 @@
 A database that is away stops nothing but itself: recording goes on, facts wait in the outbox, people are told.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import structlog
 
 from cases.appender import Appender
 from cases.casework.recordings import Attaching
+from cases.custody.heads import FolderWitness, Heads
 from cases.inbox import Inbox
 from cases.store.engine import Store, migrate, open_store
 from cases.tail import Tail
 from pipeline.clock import Clock
 from pipeline.errors import OnRecordError, StoreUnavailable
 from pipeline.outbox import Outbox, OutboxReader
+from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,7 @@ class Open:
     appender: Appender
     inbox: Inbox
     tail: Tail
+    heads: Heads
 
 
 class Record:
@@ -45,6 +49,7 @@ class Record:
         self._data = data
         self._outbox = outbox
         self._clock = clock
+        self._signer = Signer.load(data / "keys")
         self._now: Open | None = None
         self._opened = anyio.Event()
         self._settled = anyio.Event()
@@ -95,21 +100,25 @@ class Record:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def drain(self) -> None:
-        """Until all that is in the outbox is in the store; 5 s at most. The rest is taken by the next start."""
+        """Until all of the outbox is in the store, and signed; 5 s at most. The rest is left to the next start."""
         with anyio.move_on_after(_DRAIN_S):
-            while self._now is not None and self._now.inbox.place < self._outbox.durable and not self.refusal:
+            while self._now is not None and self._now.inbox.place < self._outbox.durable:
                 await anyio.sleep(0.02)
+            if self._now is not None and self._now.heads.newest is not None and not self._now.heads.refusal:
+                with contextlib.suppress(OnRecordError):  # the next start signs
+                    await self._now.heads.sign_now()
 
     async def _run_once(self) -> None:
         async with open_store(self._settings, self._data) as store:
             appender = await Appender.load(store, self._clock, [Attaching()], sm3=self._settings.sm3)
             inbox = Inbox(self._outbox, OutboxReader(self._data / "outbox"), store, appender)
-            opened = Open(store, appender, inbox, Tail(store, appender))
+            opened = Open(store, appender, inbox, Tail(store, appender), self._heads(store, appender))
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(appender.run)
                     tasks.start_soon(opened.tail.run)
                     tasks.start_soon(inbox.run)
+                    tasks.start_soon(opened.heads.run)
                     if self.refusal and self._opened.is_set():
                         log.info("the record is open again")
                     self._now, self.refusal = opened, ""
@@ -118,6 +127,13 @@ class Record:
             finally:
                 self._now = None
                 appender.close()
+
+    def _heads(self, store: Store, appender: Appender) -> Heads:
+        folder = self._settings.witness_folder
+        return Heads(
+            store, appender, self._signer, self._clock, self._data, self._settings.head_every_s,
+            () if folder is None else (FolderWitness(folder),), sm3=self._settings.sm3,
+        )  # fmt: skip
 
     def _away(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):

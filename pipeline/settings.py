@@ -236,6 +236,10 @@ class StoreSettings(Section):
         SecretStr(""),
         description="postgresql://USER:PASSWORD@HOST/DATABASE; empty: SQLite in the data folder.",
     )
+    head_every_s: float = Field(60.0, ge=1, le=3600, description="While facts come, their log is signed this often.")
+    witness_folder: Path | None = Field(
+        None, description="A folder outside of this machine's disk that gets a copy of every signed head."
+    )
     sm3: bool = Field(False, description="Keep a second tree of the log with SM3 (GB/T 32905) beside SHA-256.")
 
     @field_validator("url")

@@ -34,6 +34,10 @@ async def readyz(request: Request) -> Response:
         return problem(503, "facts cannot be written", "free disk space or mend the disk; they wait in memory")
     if doors.record.refusal:
         return problem(503, "the record is closed", "see the server's log; recording goes on, facts wait in the outbox")
+    if doors.record.open.heads.refusal:
+        return problem(
+            503, "the log of the record is in doubt", "see the server's log and docs/custody.md; call for help"
+        )
     return JSONResponse({"status": "ready"})
 
 

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from cases.appender import Stored
 from cases.casework.kinds import StepKinds
 from cases.casework.rows import Case, Item, Link, Officer, Recording, Step
+from cases.custody.checkpoint import SignedHead
 from pipeline.clock import rfc3339
 
 _MOST_NOTE = 20_000
@@ -220,6 +221,38 @@ class TimelineOut(BaseModel):
 
     items: list[dict[str, object]]
     next_cursor: str | None
+
+
+class HeadOut(BaseModel):
+    """note: the head as it was signed (C2SP signed note), with the signature. root: hex."""
+
+    size: int
+    root: str
+    at: str
+    note: str
+
+
+class ProofOut(BaseModel):
+    """entry: the line whose leaf is hashed. path: hashes in hex, from the leaf up (RFC 6962, 2.1.1)."""
+
+    event_id: str
+    seq: int
+    entry: str
+    leaf_hash: str
+    head: HeadOut | None
+    path: list[str]
+
+
+class ConsistencyOut(BaseModel):
+    """path: hashes in hex (RFC 6962, 2.1.2)."""
+
+    from_size: int
+    to_size: int
+    path: list[str]
+
+
+def head_out(signed: SignedHead) -> HeadOut:
+    return HeadOut(size=signed.head.size, root=signed.head.root.hex(), at=signed.head.at, note=signed.note())
 
 
 def at_of(us: int) -> str:

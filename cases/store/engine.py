@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 from sqlalchemy import Connection, Engine, event, func, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,8 @@ from pipeline.settings import StoreSettings
 
 FILE = "record.db"
 _BUSY_MS = 10_000
+_CONNECT_S = 5.0
+_COMMAND_S = 30.0  # a server that does not answer for so long is away
 _READERS = 8  # connections that only read; also the most PostgreSQL connections beside the writer
 
 
@@ -56,17 +59,24 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """One state of the database, as it is now. Raises: StoreUnavailable."""
-        with mapped("reading"):
+        """One state of the database, as it is now; not cut short by a cancellation. Raises: StoreUnavailable."""
+        with mapped("reading"), anyio.CancelScope(shield=True):
             async with self._reader.connect() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """The one connection that writes; without a transaction yet. Raises: StoreUnavailable."""
+        """The one connection that writes; without a transaction yet. Shield what is done with it: a driver that is cut
+        short leaves its connection broken. Raises: StoreUnavailable.
+        """
         with mapped("writing"):
-            async with self._writer.connect() as connection:
+            with anyio.CancelScope(shield=True):
+                connection = await self._writer.connect()
+            try:
                 yield connection
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await connection.close()
 
     async def size(self, connection: AsyncConnection) -> int:
         """How many events there are."""
@@ -84,8 +94,9 @@ class Store:
         return read
 
     async def close(self) -> None:
-        await self._reader.dispose()
-        await self._writer.dispose()
+        with anyio.CancelScope(shield=True):
+            await self._reader.dispose()
+            await self._writer.dispose()
 
 
 @contextlib.asynccontextmanager
@@ -114,7 +125,7 @@ async def migrate(settings: StoreSettings, data: Path) -> tuple[str, str]:
 
     Raises: SchemaOutdated: they are newer than this program. StoreUnavailable.
     """
-    engine = _engine(url_of(settings, data), is_writer=True)
+    engine = _engine(url_of(settings, data), is_writer=True, command_s=None)
     try:
         with mapped("migrating"):
             async with engine.connect() as connection, connection.begin():
@@ -127,9 +138,15 @@ async def migrate(settings: StoreSettings, data: Path) -> tuple[str, str]:
     return before, schema.head()
 
 
-def _engine(url: str, *, is_writer: bool) -> AsyncEngine:
+def _engine(url: str, *, is_writer: bool, command_s: float | None = _COMMAND_S) -> AsyncEngine:
     if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_size=1 if is_writer else _READERS, max_overflow=0, pool_pre_ping=True)
+        return create_async_engine(
+            url,
+            pool_size=1 if is_writer else _READERS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"timeout": _CONNECT_S, "command_timeout": command_s},
+        )
     engine = create_async_engine(url, pool_size=1 if is_writer else _READERS, max_overflow=0)
     _prepare(engine.sync_engine, is_writer)
     return engine

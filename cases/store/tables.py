@@ -167,3 +167,11 @@ tasks = Table(
 )
 """What an officer is at; what his devices record meanwhile belongs to the case. One at a time."""
 Index("tasks_officer", tasks.c.officer_id, tasks.c.from_us)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("size", _Long, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+"""Signed heads, as in `{data}/custody/heads.jsonl`; see cases/custody/heads.py."""

@@ -3,6 +3,7 @@
 import http.client
 import json
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cases.custody import checkpoint, merkle, proofs
+from pipeline.record.signing import read_public_keys
 from tests.serving import Server, until
 
 pytestmark = pytest.mark.slow
@@ -114,7 +117,8 @@ def test_a_case_fills_while_its_officer_records_and_the_tail_goes_on_over_a_rest
         )
         assert ask(server, "PATCH", f"/cases/{case_id}", {"title": "新名"}, **{"If-Match": tag})[0] == 200
         assert ask(server, "PATCH", f"/cases/{case_id}", {"title": "旧名"}, **{"If-Match": tag})[0] == 412
-    with Server(data) as server:
+        first = ask(server, "GET", "/log/head")[1]
+    with Server(data, settings={"ONRECORD_STORE__HEAD_EVERY_S": "1"}) as server:
         listener = Listener(server, f"case_id={case_id}", place)
         _, kinds = listener.until("CaseChanged")
         listener.close()
@@ -130,8 +134,45 @@ def test_a_case_fills_while_its_officer_records_and_the_tail_goes_on_over_a_rest
             "NoteAdded",
         ):
             assert kind in kinds
+        event_id = shown[0]["event_id"]  # type: ignore[index]
+        until(lambda: ask(server, "GET", f"/events/{event_id}/proof")[1]["head"] is not None, "a signed head")
+        proof, head = ask(server, "GET", f"/events/{event_id}/proof")[1], ask(server, "GET", "/log/head")[1]
+        path = [bytes.fromhex(each) for each in proof["path"]]  # type: ignore[attr-defined]
+        signed = checkpoint.parse(proof["head"]["note"])  # type: ignore[index]
+        keys = [key for file in (data / "keys").glob("*.pub.pem") for key in read_public_keys(file)]
+        assert any(signed.is_signed_by(key) for key in keys)
+        leaf = merkle.leaf_hash(str(proof["entry"]).encode())
+        assert proofs.is_included(leaf, int(str(proof["seq"])), signed.head.size, path, signed.head.root)
+        way = ask(server, "GET", f"/log/consistency?from={first['size']}&to={head['size']}")[1]["path"]
+        assert proofs.is_consistent(
+            int(str(first["size"])), bytes.fromhex(str(first["root"])), int(str(head["size"])),
+            bytes.fromhex(str(head["root"])), [bytes.fromhex(each) for each in way],  # type: ignore[attr-defined]
+        )  # fmt: skip
         found = ask(server, "GET", "/search?q=%E5%BD%93%E4%BA%8B")[1]["items"]
         assert [each["snippet"] for each in found] == ["当事人在场"]  # type: ignore[attr-defined]
+
+    assert verify(data) == (0, [])
+    note = tmp_path / "kept.head"
+    note.write_text(str(first["note"]), encoding="utf-8")
+    assert verify(data, "--head", str(note)) == (0, [])
+    folder = next(data.glob("recordings/*/*/*/*/"))
+    segment = next(folder.glob("*.mp4"))
+    raw = segment.read_bytes()
+    segment.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    status, defects = verify(data)
+    assert (status, {each.partition(" ")[0] for each in defects}) == (1, {f"{folder.relative_to(data)}/{segment.name}"})
+    segment.write_bytes(raw)
+    folder.rename(tmp_path / "away")
+    assert verify(data) == (1, [f"{folder.name} recording_missing"])
+
+
+def verify(data: Path, *more: str) -> tuple[int, list[str]]:
+    """The exit status of `onrecord verify` and its defects."""
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli", "verify", str(data), *more], capture_output=True, text=True, check=False
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, [f"{each['file']} {each['defect']}" for each in lines]
 
 
 @pytest.mark.parametrize(
