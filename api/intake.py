@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from pipeline.app import record
 from pipeline.clock import SystemClock
 from pipeline.errors import OnRecordError
-from pipeline.events import Event, MediaLost, SegmentClosed
+from pipeline.events import Event, MediaLost, RecordingStarted, SegmentClosed
 from pipeline.hub import Stream
 from pipeline.ingest.push import Pushes, PushSession
 from pipeline.media import Device
 from pipeline.publishing import DeviceKeys, DevicePublication, Publications
+from pipeline.record import untold
 from pipeline.record.disk import SystemDisk
 from pipeline.record.recorder import Recorder
 from pipeline.record.signing import Signer
@@ -62,7 +64,9 @@ class _Intake:
         often = settings.record.model_copy(update={"sync_interval_s": min(_SYNC_S, settings.record.sync_interval_s)})
         signer = Signer.load(settings.data / "keys")
         self._events: list[Event] = []  # of the file that is being taken
-        self._recorder = Recorder(often, settings.data / "recordings", signer, SystemDisk(), clock, self._tell)
+        self._root = settings.data / "recordings"
+        self._left: list[str] = []  # recordings without a slip
+        self._recorder = Recorder(often, self._root, signer, SystemDisk(), clock, self._tell)
         self._desk = Publications(settings.ingest, settings.hub, keys, clock, self._tell, self._record)
         self._pushes = Pushes(settings.push, settings.ingest, clock)
         self._session: PushSession | None = None
@@ -104,6 +108,10 @@ class _Intake:
             error = str(failure)
         self._desk.close("the file broke off")
         await self._recorder.settle()
+        try:
+            await anyio.to_thread.run_sync(self._leave)
+        except OnRecordError as failure:
+            error = error or str(failure)
         stream = opened[0].stream if opened else None
         closed = [event for event in self._events if isinstance(event, SegmentClosed)]
         lost_s = sum(event.end_s - event.start_s for event in self._events if isinstance(event, MediaLost))
@@ -120,6 +128,15 @@ class _Intake:
 
     def _tell(self, event: Event) -> None:
         self._events.append(event)
+        if isinstance(event, RecordingStarted):
+            self._left.append(event.recording_id)
+
+    def _leave(self) -> None:
+        """Slips, so that the server tells of these recordings. Raises: StorageError."""
+        for folder in sorted(self._root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*/")):
+            if folder.name in self._left:
+                untold.leave(self._root.parent, folder)
+        self._left.clear()
 
     def _record(self, stream: Stream) -> None:
         record(stream, self._recorder)

@@ -1,5 +1,6 @@
 """The composition root of the media side: `Settings` become a `Runtime`. The only module that knows every part."""
 
+import math
 from collections import deque
 from pathlib import Path
 from typing import TypeAlias, assert_never
@@ -34,6 +35,7 @@ from pipeline.live.views import Live
 from pipeline.media import GapCause
 from pipeline.outbox import Outbox, look_back
 from pipeline.publishing import DeviceKeys, Publications
+from pipeline.record import untold
 from pipeline.record.disk import Disk, SystemDisk
 from pipeline.record.recorder import Recorder
 from pipeline.record.recovery import recover
@@ -55,6 +57,7 @@ _RECENT_EVENTS = 1000
 _CLOCK_STEP_S = 1.0
 _OF_THE_DEVICE = (GapCause.PUBLISHER_LOST, GapCause.PUBLISHER_SILENT, GapCause.TIMESTAMP_JUMP)  # not of our making
 _CERTIFICATES_EVERY_S = 1.0
+_OTHERS_EVERY_S = 2.0
 _TOLD_AGAIN_S = 600.0  # before the outbox's mark: longer than any disk may keep a manifest and its fact apart
 _TOLD_AT_ONCE = 10_000  # facts that wait in memory while manifests are read
 
@@ -138,6 +141,7 @@ class Runtime:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.recorder.run)
             tasks.start_soon(self.outbox.run)
+            tasks.start_soon(self._tell_of_others)
             tasks.start_soon(self._sweep)
             tasks.start_soon(self.relays.run)
             tasks.start_soon(self.pulls.run)
@@ -194,6 +198,27 @@ class Runtime:
                 await self.outbox.flush(is_whole=False)
         for stream in begun.values():
             self.outbox.tell(StreamEnded(at=stream.at, stream_id=stream.stream_id, pts_s=0.0, reason="crash"))
+
+    async def _tell_of_others(self) -> None:
+        """What `onrecord ingest` recorded, once it is whole; one that broke off is whole after the next recovery."""
+        while True:
+            try:
+                for slip in await anyio.to_thread.run_sync(untold.left, self.settings.data):
+                    await self._tell_slip(slip)
+            except StorageError as error:
+                log.error("what other processes recorded cannot be told", reason=str(error))
+            await anyio.sleep(_OTHERS_EVERY_S)
+
+    async def _tell_slip(self, slip: Path) -> None:
+        folder = await anyio.to_thread.run_sync(untold.folder_of, self.settings.data, slip)
+        events = [] if folder is None else await anyio.to_thread.run_sync(retold, folder, -math.inf)
+        if folder is not None and not (events and isinstance(events[-1], StreamEnded)):
+            return
+        for event in events:
+            self.outbox.tell(event)
+        await self.outbox.flush(is_whole=False)
+        if not self.outbox.is_failed:
+            await anyio.to_thread.run_sync(untold.told, slip)
 
     def _log(self, event: _OfStream) -> None:
         """A line with the ids by which a stream's life is followed."""

@@ -66,13 +66,26 @@ class HeadsFile:
 
     def read(self) -> list[SignedHead]:
         """Oldest first. Raises: EvidenceError: a line is no head. StorageError."""
+        return [_parse(line) for line in self._lines()]
+
+    def read_what_can_be(self) -> tuple[list[SignedHead], list[str]]:
+        """The heads, and what is wrong with each line that is none. Raises: StorageError."""
+        found, wrong = [], []
+        for number, line in enumerate(self._lines(), 1):
+            try:
+                found.append(_parse(line))
+            except EvidenceError as error:
+                wrong.append(f"line {number}: {error}")
+        return found, wrong
+
+    def _lines(self) -> list[bytes]:
         try:
             raw = self._path.read_bytes()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StorageError(f"{self._path} cannot be read ({error.strerror})") from error
-        return [_parse(line) for line in raw.splitlines(keepends=True) if line.endswith(b"\n")]
+        return raw.split(b"\n")[:-1]
 
     def append(self, signed: SignedHead) -> None:
         """On the medium when it returns. Raises: StorageError."""

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 from sqlalchemy import Connection, Engine, event, func, select, text
@@ -65,6 +66,16 @@ class Store:
                 yield connection
 
     @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """The database as it is now, however long it takes; may be cut short. Raises: StoreUnavailable."""
+        with mapped("reading"):
+            async with self._reader.connect() as connection:
+                if not self.is_sqlite:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                await self.size(connection)  # the first question fixes what is seen
+                yield connection
+
+    @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """The one connection that writes; without a transaction yet. Shield what is done with it: a driver that is cut
         short leaves its connection broken. Raises: StoreUnavailable.
@@ -106,7 +117,29 @@ async def open_store(settings: StoreSettings, data: Path) -> AsyncIterator[Store
     Raises: SchemaOutdated: its tables are of another release. StoreUnavailable: it does not answer.
     """
     url = url_of(settings, data)
-    store = Store(_engine(url, is_writer=True), _engine(url, is_writer=False))
+    async with _opened(Store(_engine(url, is_writer=True), _engine(url, is_writer=False))) as store:
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def open_for_check(settings: StoreSettings, data: Path, *, is_running: bool) -> AsyncIterator[Store]:
+    """The database for one who must not change a byte of it: no file is made, nothing is checkpointed, no call is cut.
+
+    is_running: a server writes to it meanwhile. Raises: as `open_store`.
+    """
+    url = url_of(settings, data)
+    if url.startswith("sqlite"):
+        path = Path(url.partition(":///")[2])
+        wal = path.with_name(f"{path.name}-wal")
+        is_still = not is_running and not (wal.exists() and wal.stat().st_size)
+        url = f"sqlite+aiosqlite:///file:{quote(str(path))}?mode=ro{'&immutable=1' if is_still else ''}&uri=true"
+    engine = _engine(url, is_writer=False, command_s=None)
+    async with _opened(Store(engine, engine)) as store:
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def _opened(store: Store) -> AsyncIterator[Store]:
     try:
         async with store.reading() as connection:
             found = await connection.run_sync(schema.revision)
@@ -158,7 +191,7 @@ def _prepare(engine: Engine, is_writer: bool) -> None:
         connection.isolation_level = None  # sqlite3: we say BEGIN ourselves
         cursor = connection.cursor()
         for line in (
-            "journal_mode=WAL",
+            *(("journal_mode=WAL",) if is_writer else ()),
             "synchronous=FULL",  # a commit is on the medium: these rows are evidence
             f"busy_timeout={_BUSY_MS}",
             "foreign_keys=ON",

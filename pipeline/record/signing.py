@@ -4,8 +4,10 @@
 `rotations.jsonl`: one statement a rotation, signed by the old key. Knows no recording.
 """
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +132,36 @@ def read_public_keys(path: Path) -> tuple[bytes, ...]:
     if not keys:
         raise EvidenceError(f"{path}: holds no Ed25519 public key; give a PEM file")
     return tuple(keys)
+
+
+def read_rotations(folder: Path) -> list[KeyChange]:
+    """The statements in the folder of keys, oldest first; a line that is none is passed over. Raises: EvidenceError."""
+    try:
+        raw = (folder / _ROTATIONS).read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise EvidenceError(f"{folder / _ROTATIONS} cannot be read ({error.strerror})") from error
+    changes = []
+    for line in raw.splitlines(keepends=True):
+        with contextlib.suppress(EvidenceError):
+            change = lines.parse(line)
+            if isinstance(change, KeyChange):
+                changes.append(change)
+    return changes
+
+
+def announced(keys: Sequence[bytes], changes: Sequence[KeyChange]) -> tuple[bytes, ...]:
+    """`keys`, and each that follows from one of them by a statement that it signed."""
+    found = list(keys)
+    for change in changes:
+        if (
+            change.old_public_key in found
+            and change.new_public_key not in found
+            and is_signed(change.old_public_key, change.signature, change.signed_bytes())
+        ):
+            found.append(change.new_public_key)
+    return tuple(found)
 
 
 def _save_key(folder: Path, key: Ed25519PrivateKey) -> None:

@@ -37,9 +37,10 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Report:
-    """verdicts: by file. exit_code: 0 whole, 1 tampered with or incomplete."""
+    """segments: as the manifest has them. verdicts: by file. exit_code: 0 whole, 1 tampered with or incomplete."""
 
     recording: RecordingLine | None = None
+    segments: list[SegmentLine] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
 
@@ -83,13 +84,17 @@ def _verify(folder: Path, trusted: tuple[bytes, ...]) -> Report:
         if not any(SEGMENT_NAME.fullmatch(name) for name in entries):
             raise EvidenceError(f"{folder} is no recording folder; give the one that holds {NAME}")
         verdicts = dict.fromkeys(sorted(entries), Verdict.UNCLOSED)
-        return Report(None, verdicts, [Defect(NAME, "file_missing", "the folder holds segments and no manifest")])
+        return Report(
+            verdicts=verdicts, defects=[Defect(NAME, "file_missing", "the folder holds segments and no manifest")]
+        )
     report = Report()
     if not stat.S_ISREG(entries[NAME].stat(follow_symlinks=False).st_mode):
         report.defects.append(Defect(NAME, "not_a_file", "a link or device stands in the manifest's place"))
         return report
     checked = check_chain((folder / NAME).read_bytes(), trusted)
+    entries = {entry.name: entry for entry in os.scandir(folder)}  # again: a segment may have been closed meanwhile
     report.recording = checked.recording
+    report.segments = checked.segments
     report.defects += checked.defects
     _check_files(folder, entries, checked.segments, report)
     _check_entries(entries, checked.segments, checked.final, report)

@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.app import Runtime
 from pipeline.errors import StorageError, StorageFull, StorageSyncFailed
-from pipeline.events import Event, MediaLost, SegmentClosed, StreamEnded, StreamStarted
+from pipeline.events import Event, MediaLost, RecordingStarted, SegmentClosed, StreamEnded, StreamStarted
 from pipeline.media import Device, Gap, GapCause
 from pipeline.outbox import Outbox, OutboxReader, Place, writer
+from pipeline.record import untold
 from pipeline.record.disk import Disk, SystemDisk
 from pipeline.settings import Settings
 from tests.flow.test_recorder_crash import LoggingDisk, States, after_a_cut, place_in
@@ -223,5 +224,35 @@ def test_a_stream_that_began_and_left_no_manifest_is_ended_at_the_next_start(tmp
         events = await start_again(tmp_path)
         assert events == [fact(0, 7), StreamEnded(at=7.0, stream_id=fact(0, 7).stream_id, pts_s=0.0, reason="crash")]
         assert await start_again(tmp_path) == events
+
+    anyio.run(act)
+
+
+def test_what_another_process_recorded_is_told_once_it_is_whole(tmp_path: Path) -> None:
+    site = Site(tmp_path / "recordings", disk=BrokenDisk())
+
+    async def act() -> None:
+        recording = site.open()
+        for fragment in fragments(3.0):
+            recording.offer(fragment)
+        await site.recorder.commit()
+        untold.leave(tmp_path, site.folder)
+        (tmp_path / "untold" / "rec_x.slip").write_text("../../etc")  # names no recording of ours
+        runtime = Runtime(Settings.model_validate({"data": tmp_path, "rtmp": {"port": 0}}), NoKeys(), SetClock())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.run)
+            with anyio.fail_after(20):
+                while len(untold.left(tmp_path)) > 1:
+                    await anyio.sleep(0.01)
+            assert not of_kind(read_on(tmp_path / "outbox", runtime.outbox.durable)[0], RecordingStarted)
+            await site.finish(recording)
+            with anyio.fail_after(20):
+                while untold.left(tmp_path):
+                    await anyio.sleep(0.01)
+            found = read_on(tmp_path / "outbox", runtime.outbox.durable)[0]
+            tasks.cancel_scope.cancel()
+        await runtime.close()
+        assert of_kind(found, RecordingStarted, SegmentClosed) == of_kind(site.events, RecordingStarted, SegmentClosed)
+        assert of_kind(found, StreamEnded)
 
     anyio.run(act)

@@ -187,7 +187,10 @@ class Site:
         self.recorder = Recorder(self.settings, self.root, self.signer, self.disk, self.clock, self.tell)
 
     def open(self, kinds: str = "va") -> Recording:
-        recording = self.recorder.open("st_1", DEVICE, STARTED_AT)
+        return self.open_as("st_1", kinds)
+
+    def open_as(self, stream_id: str, kinds: str = "va") -> Recording:
+        recording = self.recorder.open(stream_id, DEVICE, STARTED_AT)
         recording.offer(header(kinds))
         return recording
 

@@ -1,0 +1,242 @@
+"""The tables of cases, people and recordings against the facts they follow from: both are read, neither is believed.
+
+Bound: about a kilobyte for each case, step, item, link, recording, officer, binding and task.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TypeAlias
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.facts import Fact, JsonValue
+from cases.store.tables import bindings, cases, items, links, officers, recordings, steps, tasks, units
+from pipeline.errors import EvidenceError
+from pipeline.record.defect import Defect
+
+_Row: TypeAlias = dict[str, JsonValue]
+_TOLD = 20  # of one kind of what is wrong with timelines
+_TABLES: dict[str, Select[tuple[object, ...]]] = {
+    "cases": select(cases),
+    "steps": select(steps),
+    "items": select(items),
+    "links": select(links),
+    "officers": select(
+        officers.c.officer_id, officers.c.name, officers.c.certificate_number, units.c.name.label("unit")
+    ).join_from(officers, units),
+    "bindings": select(bindings),
+    "tasks": select(tasks),
+    "recordings": select(recordings),
+}  # fmt: skip
+
+
+class Expected:
+    """What the tables must hold, if the facts are true. Facts are taken in the order of the log.
+
+    recordings: what was told of each, by its id; one that only segments tell of has no device.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, _Row]] = {name: {} for name in _TABLES}
+        self.streams: dict[str, str | None] = {}  # of recordings
+        self._carried: dict[str, dict[str, _Row]] = {}  # bindings, by device
+        self._of_stream: dict[str | None, list[_Row]] = {}  # recordings
+        self._takers: dict[str, Callable[[Fact], None]] = {
+            "CaseOpened": self._case_opened,
+            "CaseChanged": self._case_changed,
+            "StepStarted": self._step_started,
+            "StepEnded": self._step_ended,
+            "ItemAdded": self._item_added,
+            "ItemWithdrawn": self._item_withdrawn,
+            "RecordingAttached": self._attached,
+            "RecordingDetached": self._detached,
+            "OfficerAdded": self._officer_added,
+            "OfficerBound": self._bound,
+            "OfficerUnbound": self._unbound,
+            "TaskStarted": self._task_started,
+            "TaskEnded": self._task_ended,
+            "RecordingStarted": self._recording_started,
+            "SegmentClosed": self._segment_closed,
+            "StreamEnded": self._stream_ended,
+        }
+
+    def take(self, fact: Fact) -> None:
+        """Raises: EvidenceError: the fact lacks what its kind says, or changes what no fact made."""
+        taker = self._takers.get(fact.kind)
+        if taker is None:
+            return
+        try:
+            taker(fact)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise EvidenceError(f"a {fact.kind} without what such a fact says") from error
+
+    def _add(self, table: str, row: _Row) -> None:
+        self.rows[table].setdefault(str(next(iter(row.values()))), row)
+
+    def _case_opened(self, fact: Fact) -> None:
+        body = fact.body
+        self._add("cases", {
+            "case_id": fact.case_id, "number": body["number"], "kind": body["case_kind"], "class": body["class"],
+            "state": "open", "title": body["title"], "party": body["party"], "opened_us": fact.at_us,
+            "closed_us": None, "version": 1,
+        })  # fmt: skip
+
+    def _case_changed(self, fact: Fact) -> None:
+        row, changed = self.rows["cases"][str(fact.case_id)], fact.body["changed"]
+        if not isinstance(changed, dict):
+            raise TypeError("changed")
+        for name, change in changed.items():
+            if not isinstance(change, dict) or name not in row:
+                raise TypeError("changed")
+            row[name] = change["to"]
+            if name == "state":
+                row["closed_us"] = fact.at_us if change["to"] == "closed" else None
+        row["version"] = fact.body["version"]
+
+    def _step_started(self, fact: Fact) -> None:
+        self._add("steps", {
+            "step_id": fact.body["step_id"], "case_id": fact.case_id, "kind": fact.body["step_kind"],
+            "started_us": fact.at_us, "ended_us": None,
+        })  # fmt: skip
+
+    def _step_ended(self, fact: Fact) -> None:
+        self.rows["steps"][str(fact.body["step_id"])]["ended_us"] = fact.at_us
+
+    def _item_added(self, fact: Fact) -> None:
+        body = fact.body
+        self._add("items", {
+            "item_id": body["item_id"], "case_id": fact.case_id, "step_id": body["step_id"], "kind": body["item_kind"],
+            "title": body["title"], "sha256": body["sha256"], "size_bytes": body["size_bytes"],
+            "shelf_mark": body["shelf_mark"], "added_us": fact.at_us, "withdrawn_us": None,
+        })  # fmt: skip
+
+    def _item_withdrawn(self, fact: Fact) -> None:
+        self.rows["items"][str(fact.body["item_id"])]["withdrawn_us"] = fact.at_us
+
+    def _attached(self, fact: Fact) -> None:
+        body = fact.body
+        self._add("links", {
+            "link_id": body["link_id"], "case_id": fact.case_id, "step_id": body["step_id"],
+            "recording_id": body["recording_id"], "stream_id": body["of_stream"], "how": body["how"],
+            "made_by": fact.by, "made_us": fact.at_us, "undone_by": None, "undone_us": None,
+        })  # fmt: skip
+
+    def _detached(self, fact: Fact) -> None:
+        self.rows["links"][str(fact.body["link_id"])].update(undone_by=fact.by, undone_us=fact.at_us)
+
+    def _officer_added(self, fact: Fact) -> None:
+        names = ("officer_id", "name", "certificate_number", "unit")
+        self._add("officers", {name: fact.body[name] for name in names})
+
+    def _bound(self, fact: Fact) -> None:
+        row: _Row = {
+            "binding_id": fact.body["binding_id"], "device_id": fact.body["device_id"],
+            "officer_id": fact.body["officer_id"], "from_us": fact.at_us, "until_us": None,
+        }  # fmt: skip
+        self._add("bindings", row)
+        self._carried.setdefault(str(row["device_id"]), {})[str(row["binding_id"])] = row
+
+    def _unbound(self, fact: Fact) -> None:
+        self.rows["bindings"][str(fact.body["binding_id"])]["until_us"] = fact.at_us
+
+    def _task_started(self, fact: Fact) -> None:
+        self._add("tasks", {
+            "task_id": fact.body["task_id"], "officer_id": fact.body["officer_id"], "case_id": fact.case_id,
+            "step_id": fact.body["step_id"], "from_us": fact.at_us, "until_us": None,
+        })  # fmt: skip
+
+    def _task_ended(self, fact: Fact) -> None:
+        self.rows["tasks"][str(fact.body["task_id"])]["until_us"] = fact.at_us
+
+    def _recording_started(self, fact: Fact) -> None:
+        row: _Row = {
+            "recording_id": fact.body["recording_id"], "stream_id": fact.stream_id, "device_id": fact.body["device_id"],
+            "officer_id": self._carrier(str(fact.body["device_id"]), fact.at_us), "started_us": fact.at_us,
+            "ended_us": None,
+        }  # fmt: skip
+        self._add("recordings", row)
+        self._of_stream.setdefault(fact.stream_id, []).append(row)
+        self.streams[str(row["recording_id"])] = fact.stream_id
+
+    def _segment_closed(self, fact: Fact) -> None:
+        self.streams.setdefault(str(fact.body["recording_id"]), fact.stream_id)
+
+    def _stream_ended(self, fact: Fact) -> None:
+        for row in self._of_stream.get(fact.stream_id, ()):
+            row["ended_us"] = fact.at_us
+
+    def _carrier(self, device_id: str, at_us: int) -> JsonValue:
+        """As `cases.casework.recordings.officer_of` answers it."""
+        then = [row for row in self._carried.get(device_id, {}).values() if _is_then(row, at_us)]
+        newest: Mapping[str, JsonValue] = max(then, key=_began_us, default={})
+        return newest.get("officer_id")
+
+
+def _began_us(row: Mapping[str, JsonValue]) -> int:
+    began = row["from_us"]
+    return began if isinstance(began, int) else 0
+
+
+def _is_then(row: Mapping[str, JsonValue], at_us: int) -> bool:
+    until = row["until_us"]
+    return _began_us(row) <= at_us and (not isinstance(until, int) or until > at_us)
+
+
+async def of_rows(connection: AsyncConnection, expected: Expected) -> AsyncIterator[Defect]:
+    """Rows that say something else than the facts, that no fact made, that are gone."""
+    for table, asked in _TABLES.items():
+        wanted, seen = expected.rows[table], set()
+        for row in (await connection.execute(asked)).mappings():
+            key = str(next(iter(row.values())))
+            seen.add(key)
+            if key not in wanted:
+                yield Defect(f"database/{table}", "row_added", f"{key}: no event tells of it")
+                continue
+            differing = [name for name, value in wanted[key].items() if row[name] != value]
+            if differing:
+                detail = f"{key}: {', '.join(differing)} is not what the events say"
+                yield Defect(f"database/{table}", "row_differs", detail)
+        for key in sorted(wanted.keys() - seen):
+            yield Defect(f"database/{table}", "row_missing", f"{key}: events tell of it")
+    known = {str(row["unit"]) for row in expected.rows["officers"].values()}
+    for (name,) in await connection.execute(select(units.c.name).order_by(units.c.unit_id)):
+        if name not in known:
+            yield Defect("database/units", "row_added", "a unit that no event tells of")
+
+
+async def of_timelines(connection: AsyncConnection) -> AsyncIterator[Defect]:
+    """What cases show, against the events and links that say what they must show."""
+    for asked, defect, detail in _TIMELINES:
+        for case_id, seq in await connection.execute(asked, {"most": _TOLD}):
+            yield Defect("database/case_events", defect, f"{case_id}, event {seq}: {detail}")
+
+
+_TIMELINES = (
+    (
+        text(
+            "SELECT shown.case_id, shown.seq FROM case_events shown LEFT JOIN events told ON told.seq = shown.seq "
+            "WHERE told.seq IS NULL OR told.at_us <> shown.at_us OR NOT ("
+            "  (told.case_id IS NOT NULL AND told.case_id = shown.case_id) OR (told.case_id IS NULL AND EXISTS ("
+            "    SELECT 1 FROM links WHERE links.case_id = shown.case_id AND links.stream_id = told.stream_id"
+            "    AND links.undone_us IS NULL))) LIMIT :most"
+        ),
+        "row_added", "the case shows what is not its own, or at another time",
+    ),
+    (
+        text(
+            "SELECT told.case_id, told.seq FROM events told WHERE told.case_id IS NOT NULL AND NOT EXISTS ("
+            "  SELECT 1 FROM case_events shown WHERE shown.case_id = told.case_id"
+            "  AND shown.at_us = told.at_us AND shown.seq = told.seq) LIMIT :most"
+        ),
+        "row_missing", "the case does not show it",
+    ),
+    (
+        text(
+            "SELECT DISTINCT links.case_id, told.seq FROM links JOIN events told ON told.stream_id = links.stream_id "
+            "WHERE links.undone_us IS NULL AND told.case_id IS NULL AND NOT EXISTS ("
+            "  SELECT 1 FROM case_events shown WHERE shown.case_id = links.case_id"
+            "  AND shown.at_us = told.at_us AND shown.seq = told.seq) LIMIT :most"
+        ),
+        "row_missing", "the case does not show it",
+    ),
+)  # fmt: skip

@@ -1,0 +1,115 @@
+"""A small whole record: two recordings, their facts, a case with everything a case can have, signed heads."""
+
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from cases.appender import Appender
+from cases.casework import case_acts, kinds, people, recordings
+from cases.casework.actor import Actor
+from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
+from cases.casework.rows import Case
+from cases.custody.checkpoint import SignedHead
+from cases.custody.heads import Heads
+from cases.facts import fact_of
+from pipeline.events import Event, StreamEnded, StreamStarted
+from pipeline.record.signing import Signer
+from pipeline.settings import StoreSettings
+from tests.made import ManualClock
+from tests.stores import opened
+from tests.unit.record.material import DEVICE, STARTED_AT, BrokenDisk, Site, fragments
+
+SECONDS = 3.0
+
+
+async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tuple[Case, list[SignedHead]]:
+    """The case, and the heads: one before the recordings, one over everything."""
+    signer = Signer.load(data / "keys")
+    clock = ManualClock()
+    async with opened(where, data) as store:
+        appender = await Appender.load(store, clock, [recordings.Attaching()], sm3=sm3)
+        heads = Heads(store, appender, signer, clock, data, 60, sm3=sm3)
+        now_us = int(STARTED_AT * 1_000_000) - 60_000_000
+
+        def actor() -> Actor:
+            nonlocal now_us
+            now_us += 1_000_000
+            return Actor("prin_1", "林晓岚", now_us)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(appender.run)
+            wanted = CaseWanted(
+                number="京市监案〔2026〕1号", kind="food", class_="ordinary", title="超市案", party="惠民超市"
+            )
+            case = await appender.change(partial(case_acts.open_case, actor=actor(), wanted=wanted))
+            other = CaseWanted(number="2", kind="food", class_="ordinary", title="另一案", party="")
+            other_case = await appender.change(partial(case_acts.open_case, actor=actor(), wanted=other))
+            step = await appender.change(
+                partial(case_acts.start_step, actor=actor(), case_id=case.case_id, kind="filing", kinds=kinds.load())
+            )
+            officer = await appender.change(
+                partial(people.add_officer, actor=actor(), name="李四", certificate_number="京-1", unit="执法一队")
+            )
+            await appender.change(
+                partial(people.bind, actor=actor(), device_id=DEVICE.device_id, officer_id=officer.officer_id)
+            )
+            await appender.change(
+                partial(
+                    people.start_task, actor=actor(), officer_id=officer.officer_id, case_id=case.case_id,
+                    step_id=step.step_id,
+                )
+            )  # fmt: skip
+            signed = [await heads.sign_now()]
+            told = await _recorded(data, "st_a")
+            told += await _recorded(data, "st_b")
+            await appender.append([fact_of(event) for event in told])
+            await appender.change(
+                partial(
+                    case_acts.add_note, actor=actor(), case_id=case.case_id,
+                    wanted=NoteWanted(text="货架上有过期酸奶 three boxes <script>"),
+                )
+            )  # fmt: skip
+            await appender.change(
+                partial(
+                    case_acts.add_note, actor=actor(), case_id=other_case.case_id, wanted=NoteWanted(text="别的案子"),
+                )
+            )  # fmt: skip
+            item = ItemWanted(kind="paper", title="现场笔录", shelf_mark="A-3-12")
+            kept = await appender.change(partial(case_acts.add_item, actor=actor(), case_id=case.case_id, wanted=item))
+            await appender.change(
+                partial(
+                    case_acts.withdraw_item, actor=actor(), case_id=case.case_id, item_id=kept.item_id, reason="重复"
+                )
+            )
+            await appender.change(partial(people.end_task, actor=actor(), officer_id=officer.officer_id))
+            await appender.change(
+                partial(case_acts.end_step, actor=actor(), case_id=case.case_id, step_id=step.step_id)
+            )
+            case = await appender.change(
+                partial(
+                    case_acts.change_case,
+                    actor=actor(),
+                    case_id=case.case_id,
+                    version=1,
+                    wanted={"title": "惠民超市案"},
+                )
+            )
+            signed.append(await heads.sign_now())
+            tasks.cancel_scope.cancel()
+    return case, signed
+
+
+async def _recorded(data: Path, stream_id: str) -> list[Event]:
+    """A recording of three segments, and what was told of it."""
+    site = Site(data / "recordings", disk=BrokenDisk(), signer=Signer.load(data / "keys"))
+    recording = site.open_as(stream_id)
+    for number, fragment in enumerate(fragments(SECONDS), 1):
+        recording.offer(fragment)
+        site.clock.now_s = max(site.clock.now_s, fragment.end_s)
+        if number % 20 == 0:
+            await site.recorder.commit()
+    await site.finish(recording)
+    started = StreamStarted(at=STARTED_AT, stream_id=stream_id, device_id=DEVICE.device_id)
+    ended = StreamEnded(at=STARTED_AT + SECONDS, stream_id=stream_id, pts_s=SECONDS, reason="ended")
+    return [started, *site.events, ended]
