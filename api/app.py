@@ -13,7 +13,7 @@ from api import problems
 from api.doors import Doors
 from api.live_files import LiveFiles
 from api.permissions import check_declared
-from api.routes import cases, custody, health, ingest, people, session, streams, timeline
+from api.routes import cases, custody, exports, health, ingest, people, session, streams, timeline
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
 _App: TypeAlias = Callable[
@@ -53,6 +53,7 @@ def create_app(doors: Doors) -> FastAPI:
         people.router,
         timeline.router,
         custody.router,
+        exports.router,
     ):
         app.include_router(router)
     check_declared(app.routes)

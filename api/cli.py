@@ -115,7 +115,7 @@ def demo(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="A recording folder, or a data folder with all its recordings.")],
+    path: Annotated[Path, typer.Argument(help="A recording folder, a data folder with everything, or an export.")],
     trusted_key: Annotated[
         Optional[Path], typer.Option(help="Public key you got by another way; the recording must be signed by it.")
     ] = None,
@@ -123,9 +123,13 @@ def verify(
         Optional[list[Path]], typer.Option(help="Of a data folder: a head of its log that was kept elsewhere.")
     ] = None,
 ) -> None:
-    """Check a recording or a data folder: 0 whole, 1 tampered or incomplete (defects as JSON lines), 2 cannot tell."""
+    """Check a recording, a data folder or an export: 0 whole, 1 defects (as JSON lines), 2 cannot tell."""
     from cases.store.engine import FILE
 
+    if path.is_file() or (path / "index.json").exists():
+        from cases.export.standalone import main as run_export
+
+        raise typer.Exit(run_export([str(path), *(() if trusted_key is None else ("--key", str(trusted_key)))]))
     if (path / FILE).exists() or (path / "custody").exists():
         from cases.custody.check import main as run_all
 
@@ -172,6 +176,35 @@ def ingest(
             typer.echo(f"{each.recording_id or '-'}  {each.seconds:.3f} s  {each.segments} segments  {each.file}")
     if any(each.error for each in taken):
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    case: Annotated[str, typer.Argument(help="The case's id, or its number.")],
+    out: Annotated[Path, typer.Option(help="The zip to write.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a case to one zip that proves itself, as far as the log is signed; with a server running or not."""
+    import getpass
+
+    import anyio
+
+    from cases.export.console import export as run
+
+    settings = _settings(config)
+    try:
+        done = anyio.run(run, settings.store, settings.data, case, out, getpass.getuser())
+    except OnRecordError as error:
+        typer.echo(f"onrecord: {error}", err=True)
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
+    else:
+        typer.echo(f"{out}: {done.events} events, {done.recordings} recordings, {done.size_bytes} bytes")
+        typer.echo(f"index {done.index_sha256}")
+    if done.defects:
+        typer.echo(f"onrecord: {done.defects} defects of the originals are named in the export", err=True)
 
 
 @app.command()

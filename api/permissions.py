@@ -26,6 +26,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "cases.read": frozenset({"commander", "officer", "handler", "reviewer", "archivist"}),
     "cases.note": frozenset({"commander", "officer", "handler", "reviewer"}),
     "cases.handle": frozenset({"commander", "handler"}),
+    "cases.export": frozenset({"commander", "handler", "archivist"}),
     "log.read": frozenset({"commander", "officer", "handler", "reviewer", "archivist", "audit_admin"}),
     "people.manage": frozenset({"commander", "system_admin"}),
 }

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from cases.appender import Appender
 from cases.casework.recordings import Attaching
 from cases.custody.heads import FolderWitness, Heads
+from cases.export import console
+from cases.export.jobs import Exports
 from cases.inbox import Inbox
 from cases.store.engine import Store, migrate, open_store
 from cases.tail import Tail
 from pipeline.clock import Clock
-from pipeline.errors import OnRecordError, StoreUnavailable
+from pipeline.errors import OnRecordError, StorageError, StoreUnavailable
 from pipeline.outbox import Outbox, OutboxReader
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
@@ -26,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
+_EXPORTS_EVERY_S = 2.0
 _DRAIN_S = 5.0
 
 
@@ -38,6 +42,7 @@ class Open:
     inbox: Inbox
     tail: Tail
     heads: Heads
+    exports: Exports
 
 
 class Record:
@@ -112,13 +117,17 @@ class Record:
         async with open_store(self._settings, self._data) as store:
             appender = await Appender.load(store, self._clock, [Attaching()], sm3=self._settings.sm3)
             inbox = Inbox(self._outbox, OutboxReader(self._data / "outbox"), store, appender)
-            opened = Open(store, appender, inbox, Tail(store, appender), self._heads(store, appender))
+            heads = self._heads(store, appender)
+            exports = Exports(self._data, store, appender, heads, self._signer)
+            opened = Open(store, appender, inbox, Tail(store, appender), heads, exports)
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(appender.run)
                     tasks.start_soon(opened.tail.run)
                     tasks.start_soon(inbox.run)
                     tasks.start_soon(opened.heads.run)
+                    tasks.start_soon(exports.run)
+                    tasks.start_soon(self._register, appender)
                     if self.refusal and self._opened.is_set():
                         log.info("the record is open again")
                     self._now, self.refusal = opened, ""
@@ -127,6 +136,17 @@ class Record:
             finally:
                 self._now = None
                 appender.close()
+
+    async def _register(self, appender: Appender) -> None:
+        """Copies that `onrecord export` gave out become facts."""
+        while True:
+            try:
+                for slip, fact in await anyio.to_thread.run_sync(console.left, self._data):
+                    await appender.append([] if fact is None else [fact])
+                    await anyio.to_thread.run_sync(console.registered, slip)
+            except StorageError as error:
+                log.error("copies that were given out cannot be registered", reason=str(error))
+            await anyio.sleep(_EXPORTS_EVERY_S)
 
     def _heads(self, store: Store, appender: Appender) -> Heads:
         folder = self._settings.witness_folder

@@ -9,6 +9,7 @@ from cases.appender import Stored
 from cases.casework.kinds import StepKinds
 from cases.casework.rows import Case, Item, Link, Officer, Recording, Step
 from cases.custody.checkpoint import SignedHead
+from cases.export.jobs import Job
 from pipeline.clock import rfc3339
 
 _MOST_NOTE = 20_000
@@ -230,6 +231,37 @@ class HeadOut(BaseModel):
     root: str
     at: str
     note: str
+
+
+class ExportOut(BaseModel):
+    """bytes: of the zip so far. index_sha256 names the whole export. defects: of the originals, named in its index."""
+
+    export_id: str
+    case_id: str
+    state: Literal["waiting", "running", "done", "failed"]
+    bytes: int
+    error: str
+    head_size: int | None
+    events: int | None
+    recordings: int | None
+    defects: int | None
+    index_sha256: str | None
+
+
+def export_out(job: Job) -> ExportOut:
+    done = job.done
+    return ExportOut(
+        export_id=job.export_id,
+        case_id=job.case_id,
+        state=job.state,
+        bytes=job.bytes,
+        error=job.error,
+        head_size=None if done is None else done.head_size,
+        events=None if done is None else done.events,
+        recordings=None if done is None else done.recordings,
+        defects=None if done is None else done.defects,
+        index_sha256=None if done is None else done.index_sha256,
+    )
 
 
 class ProofOut(BaseModel):

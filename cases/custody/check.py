@@ -61,7 +61,7 @@ async def check(
     that the log is named after is believed, and those that it announced.
     Raises: StoreUnavailable, SchemaOutdated, EvidenceError, StorageError: it cannot be read.
     """
-    is_running = await anyio.to_thread.run_sync(_is_held, data / "server.lock")
+    is_running = await anyio.to_thread.run_sync(is_server_running, data)
     file = HeadsFile(data / "custody")
     on_disk, wrong = await anyio.to_thread.run_sync(file.read_what_can_be)  # before the log: so it holds all of them
     for line in wrong:
@@ -125,10 +125,10 @@ async def _of_pages(store: Store) -> list[Defect]:
     return [Defect(_DATABASE, "database_damaged", line) for line in found if line != "ok"]
 
 
-def _is_held(lock: Path) -> bool:
-    """Whether a server runs on the folder."""
+def is_server_running(data: Path) -> bool:
+    """Whether a server holds the folder."""
     try:
-        with lock.open("rb") as file:
+        with (data / "server.lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -70,6 +70,12 @@ def sign(head: Head, signer: Signer) -> SignedHead:
     return SignedHead(head, _key_hash(head.log_id, signer.public_key), signer.sign(head.text().encode()))
 
 
+def sign_text(log_id: str, text: str, signer: Signer) -> str:
+    """A signed note over another text than a head's, in the log's name. text ends with a line feed."""
+    data = _base64(_key_hash(log_id, signer.public_key) + signer.sign(text.encode()))
+    return f"{text}\n— onrecord/{log_id} {data}\n"
+
+
 def parse(note: str) -> SignedHead:
     """Raises: EvidenceError: it is no head in its one form. Whose signature it is must be asked of it."""
     if len(note) > _MOST_BYTES:

@@ -130,6 +130,7 @@ class Heads:
         self._every_s = every_s
         self._witnesses = witnesses
         self._sm3 = sm3
+        self._turn = anyio.Lock()
 
     async def run(self) -> None:
         """Until cancelled, or for ever silent after a refusal. Raises: StoreUnavailable: call it again later."""
@@ -170,6 +171,10 @@ class Heads:
 
         Raises: EvidenceError: the log is not what was signed before. StorageError, StoreUnavailable: nothing is signed.
         """
+        async with self._turn:
+            return await self._sign()
+
+    async def _sign(self) -> SignedHead:
         async with self._store.reading() as connection:
             head = await self._head(connection)
         if self.newest is not None and self.newest.head.size == head.size:

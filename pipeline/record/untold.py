@@ -1,5 +1,5 @@
-"""Recordings that another process than the server made: a slip each, `{data}/untold/{recording_id}.slip`, until the server
-has told what their manifests say. Runs in a thread.
+"""Recordings that another process than the server made: a slip each, `{data}/untold/{recording_id}.slip`, until the
+server has told what their manifests say. Runs in a thread.
 """
 
 import os

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from cases.custody import checkpoint, merkle, proofs
+from cases.export import standalone
 from pipeline.record.signing import read_public_keys
-from tests.serving import Server, until
+from tests.serving import Server, onrecord, until
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +80,28 @@ def publish(server: Server, key: str, seconds: int) -> subprocess.Popen[bytes]:
         ],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def fetched(server: Server, path: str) -> bytes:
+    url = f"http://127.0.0.1:{server.port}/api/v1{path}"
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers={"Authorization": f"Bearer {server.token}"}), timeout=20
+    ) as answer:
+        raw: bytes = answer.read()
+    return raw
+
+
+def exported(server: Server, case_id: object, out: Path, **headers: str) -> dict[str, object]:
+    """Have the case made into `out`, which is checked."""
+    status, job, _ = ask(server, "POST", f"/cases/{case_id}/exports", **headers)
+    assert status == 202
+    where = f"/exports/{job['export_id']}"
+    until(lambda: ask(server, "GET", where)[1]["state"] in ("done", "failed"), "the export")
+    job = ask(server, "GET", where)[1]
+    assert job["state"] == "done", job
+    out.write_bytes(fetched(server, f"{where}/file"))
+    assert standalone.check(str(out)).defects == []
+    return job
 
 
 def test_a_case_fills_while_its_officer_records_and_the_tail_goes_on_over_a_restart(tmp_path: Path) -> None:
@@ -203,3 +226,38 @@ def test_what_cannot_be_taken_is_a_problem_with_its_remedy(
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("record") / "data") as server:
         yield server
+
+
+def test_a_case_is_exported_while_it_is_recorded_and_afterwards_and_both_copies_are_on_its_timeline(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path / "data") as server:
+        key = server.add_device("cam 1")
+        case_id = ask(server, "POST", "/cases", {"number": "沪1", "title": "超市案"})[1]["case_id"]
+        publisher = publish(server, key, 6)
+        until(lambda: ask(server, "GET", "/recordings")[1]["items"] != [], "the recording in the store")
+        recording = ask(server, "GET", "/recordings")[1]["items"][0]  # type: ignore[index]
+        ask(server, "POST", f"/cases/{case_id}/recordings", {"recording_id": recording["recording_id"]})
+        during = exported(server, case_id, tmp_path / "during.zip", **{"Idempotency-Key": "e1"})
+        again = ask(server, "POST", f"/cases/{case_id}/exports", **{"Idempotency-Key": "e1"})[1]
+        assert again["export_id"] == during["export_id"]
+        publisher.wait()
+        until(lambda: ask(server, "GET", "/recordings")[1]["items"][0]["ended_at"], "its end")  # type: ignore[index]
+        after = exported(server, case_id, tmp_path / "after.zip")
+        assert after["recordings"] == 1
+        assert int(str(after["events"])) > int(str(during["events"]))
+        out = tmp_path / "console.zip"
+        done = onrecord(tmp_path / "data", "export", "沪1", "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert standalone.check(str(out)).defects == []
+
+        def made() -> list[object]:
+            tree = ask(server, "GET", f"/cases/{case_id}/timeline?kinds=ExportMade")[1]
+            return [each["by"] for each in tree["items"]]  # type: ignore[attr-defined]
+
+        until(lambda: len(made()) == 3, "three copies on the timeline")
+        assert made()[-1] == "console"
+        assert ask(server, "GET", "/exports/exp_x")[0] == 404
+        assert ask(server, "POST", "/cases/case_x/exports")[0] == 404
+        assert onrecord(tmp_path / "data", "export", "沪2", "--out", str(tmp_path / "no.zip")).returncode == 1
+        assert not (tmp_path / "no.zip").exists()

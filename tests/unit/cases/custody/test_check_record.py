@@ -1,5 +1,6 @@
 """What an insider can do to tables and recordings, each done and each named, with a log that is left alone."""
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -17,7 +18,10 @@ from cases.custody.checkpoint import SignedHead
 from cases.custody.heads import FILE
 from pipeline.events import RecordingStarted
 from pipeline.outbox import Outbox
+from pipeline.record import lines
+from pipeline.record.chain import Chain
 from pipeline.record.disk import SystemDisk
+from pipeline.record.lines import HeadLine, RecordingLine, SegmentLine
 from pipeline.record.manifest import NAME
 from pipeline.record.signing import Signer, rotate
 from pipeline.settings import StoreSettings
@@ -69,6 +73,7 @@ ROWS = [
     ("UPDATE recordings SET ended_us = 1", "row_differs"),
     ("DELETE FROM case_events WHERE seq IN (SELECT seq FROM events WHERE kind = 'NoteAdded')", "row_missing"),
     ("DELETE FROM case_events WHERE seq IN (SELECT seq FROM events WHERE kind = 'SegmentClosed')", "row_missing"),
+    ("INSERT INTO steps (step_id, case_id, kind, started_us) SELECT number, case_id, 'x', 1 FROM cases", "row_added"),
     (SHOWN, "row_added"),
     ("INSERT INTO tiles (hash, level, place, hashes) VALUES ('sha256', 3, 0, 'x')", "tile_differs"),
 ]
@@ -125,6 +130,34 @@ def by_the_key(data: Path) -> None:
     made_anew(data, Signer.load(data / "keys"))
 
 
+def of_another_stream(data: Path) -> None:
+    """The manifest written anew with the key: the same files, another stream."""
+    written_anew(data, "st_z")
+
+
+def with_one_more(data: Path) -> None:
+    """The manifest written anew with the key, and a file more."""
+    folder = folders(data)[0]
+    shutil.copy(folder / "0002.mp4", folder / "0003.mp4")
+    written_anew(data, "", {"0002.mp4": "0003.mp4"})
+
+
+def written_anew(data: Path, stream_id: str, copies: dict[str, str] | None = None) -> None:
+    manifest = folders(data)[0] / NAME
+    parsed = [lines.parse(line) for line in manifest.read_bytes().splitlines(keepends=True)]
+    first, last = parsed[0], parsed[-1]
+    assert isinstance(first, RecordingLine)
+    assert isinstance(last, HeadLine)
+    chain = Chain(first.recording_id, Signer.load(data / "keys"))
+    raw = chain.begin(dataclasses.replace(first, stream_id=stream_id or first.stream_id), first.started_at)
+    for line in parsed:
+        if isinstance(line, SegmentLine):
+            raw += chain.add(line, last.at)
+            if copies and line.file in copies:
+                raw += chain.add(dataclasses.replace(line, file=copies[line.file]), last.at)
+    manifest.write_bytes(raw + chain.end("ended", (), last.at))
+
+
 def slipped_in(data: Path, signer: Signer, stream_id: str = "st_x", to: Path | None = None) -> None:
     site = Site(data / "elsewhere", disk=BrokenDisk(), signer=signer)
 
@@ -159,14 +192,26 @@ def own_key(data: Path) -> None:
     made_anew(data, stranger)
 
 
+def forged_change(data: Path) -> None:
+    """As `own_key`, with a statement that our key announces the attacker's, which our key did not sign."""
+    ours, stranger = Signer.load(data / "keys"), Signer.load(data / "stranger")
+    change = lines.KeyChange(ours.public_key, stranger.public_key, "2026-11-24T09:00:00.000Z", b"")
+    forged = dataclasses.replace(change, signature=stranger.sign(change.signed_bytes()))
+    (data / "keys" / "rotations.jsonl").write_bytes(lines.encode(forged))
+    own_key(data)
+
+
 MEDIA: list[tuple[Callable[[Path], None], set[str]]] = [
     (gone, {"recording_missing"}),
     (segment_gone, {"file_missing"}),
     (bit, {"hash_differs"}),
     (exchanged, {"recording_differs", "segment_differs"}),
-    (by_the_key, {"segment_differs"}),
+    (by_the_key, {"segment_differs", "recording_differs"}),
+    (of_another_stream, {"recording_differs"}),
+    (with_one_more, {"segment_untold"}),
     (another_one, {"recording_untold"}),
     (cut, {"not_ended", "segment_missing"}),
+    (forged_change, {"key_unannounced", "key_untrusted", "segment_differs"}),
     (own_key, {"key_unannounced", "key_untrusted", "segment_differs"}),
 ]
 
@@ -237,22 +282,26 @@ def test_heads_deleted_on_disk_and_in_the_database_leave_events_that_nobody_sign
     assert "unsigned" in named(HERE, other)
 
 
+def exchange_newest(where: StoreSettings, data: Path, newest: SignedHead) -> None:
+    """Another head in the place of the newest, in the file and in the table."""
+    file = data / "custody" / FILE
+    kept = file.read_bytes().splitlines(keepends=True)[:-1]
+    file.write_bytes(b"".join(kept) + json.dumps({"note": newest.note()}, ensure_ascii=False).encode() + b"\n")
+
+    async def keep(connection: AsyncConnection) -> None:
+        await connection.execute(
+            text("UPDATE heads SET note = :note WHERE size = :size"), {"note": newest.note(), "size": newest.head.size}
+        )
+
+    harm(where, data, keep)
+
+
 def test_after_the_key_was_changed_the_old_key_alone_is_enough_to_trust_all(tmp_path: Path) -> None:
     signed = made(HERE, tmp_path)
     first = Signer.load(tmp_path / "keys")
     second = rotate(tmp_path / "keys", "2026-11-24T09:00:00.000Z")
     newest = checkpoint.sign(signed[-1].head, second)
-    notes = [signed[0].note(), newest.note()]
-    (tmp_path / "custody" / FILE).write_text(
-        "".join(json.dumps({"note": note}, ensure_ascii=False) + "\n" for note in notes), encoding="utf-8"
-    )
-
-    async def keep(connection: AsyncConnection) -> None:
-        await connection.execute(
-            text("UPDATE heads SET note = :note WHERE size = :size"), {"note": notes[1], "size": newest.head.size}
-        )
-
-    harm(HERE, tmp_path, keep)
+    exchange_newest(HERE, tmp_path, newest)
     assert named(HERE, tmp_path) == set()
     assert named(HERE, tmp_path, trusted=(first.public_key,)) == set()
     assert "head_unsigned" in named(HERE, tmp_path, trusted=(second.public_key,))
@@ -266,6 +315,13 @@ def test_the_second_root_of_a_head_is_checked_too(where: StoreSettings, tmp_path
     harm(where, tmp_path, statement("UPDATE tiles SET hashes = (SELECT hashes FROM tiles WHERE hash = 'sha256')"
                                     " WHERE hash = 'sm3'"))  # fmt: skip
     assert named(where, tmp_path) == {"tile_differs"}
+
+
+def test_a_head_whose_second_root_is_another_is_named(tmp_path: Path) -> None:
+    signed = made(HERE, tmp_path, sm3=True)
+    other = dataclasses.replace(signed[-1].head, root_sm3=bytes(32))
+    exchange_newest(HERE, tmp_path, checkpoint.sign(other, Signer.load(tmp_path / "keys")))
+    assert named(HERE, tmp_path) == {"head_differs"}
 
 
 def test_a_damaged_page_of_the_database_is_named(tmp_path: Path) -> None:

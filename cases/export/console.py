@@ -1,0 +1,114 @@
+"""`onrecord export`: a case to a zip beside a server that may be running; the copy is registered by the server."""
+
+import os
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from cases.casework.actor import Actor
+from cases.custody.check import is_server_running
+from cases.custody.checkpoint import SignedHead
+from cases.custody.heads import HeadsFile
+from cases.export.case_file import CaseFile
+from cases.export.write import Exported
+from cases.export.write import export as write
+from cases.facts import Fact, JsonValue, microseconds, parse_entry
+from cases.store.engine import open_for_check
+from pipeline.clock import SystemClock
+from pipeline.errors import EvidenceError, StorageError, ValueRefused
+from pipeline.ids import derived_event_id
+from pipeline.record.signing import Signer
+from pipeline.settings import StoreSettings
+
+_FOLDER = "untold"
+_BY = "console"
+
+
+async def export(settings: StoreSettings, data: Path, case: str, out: Path, name: str) -> Exported:
+    """name: who sits at the console.
+
+    Raises: ThingUnknown: there is no such case. ValueRefused: nothing was signed yet, or `out` is there already.
+    StorageError, EvidenceError, StoreUnavailable, SchemaOutdated.
+    """
+    if out.exists():
+        raise ValueRefused("--out", f"{out} is there already")
+    signed = await anyio.to_thread.run_sync(HeadsFile(data / "custody").read)
+    if not signed:
+        raise ValueRefused("case", "the log was not signed yet; wait a minute")
+    running = await anyio.to_thread.run_sync(is_server_running, data)
+    async with open_for_check(settings, data, is_running=running) as store, store.snapshot() as connection:
+        newest = _newest(signed, await store.size(connection))
+        file = await CaseFile.find(store, connection, case, newest)
+        signer = await anyio.to_thread.run_sync(Signer.load, data / "keys")
+        done = await write(file, data, out, signer, f"{_BY}: {name}")
+    actor = Actor(_BY, name, microseconds(SystemClock().utc_s()))
+    await anyio.to_thread.run_sync(_leave, data, actor.new_id("export"), done, actor)
+    return done
+
+
+def made(export_id: str, done: Exported, actor: Actor) -> Fact:
+    """That a copy of the case was given out, by whom, and which."""
+    return Fact(
+        event_id=derived_event_id("ExportMade", export_id), kind="ExportMade", at_us=actor.now_us,
+        case_id=done.case_id, by=actor.by, body=_body(export_id, done, actor),
+    )  # fmt: skip
+
+
+def left(data: Path) -> list[tuple[Path, Fact | None]]:
+    """What consoles exported and nobody registered yet; None: a slip that is none. Runs in a thread.
+
+    Raises: StorageError.
+    """
+    try:
+        return [(path, _fact(path)) for path in sorted((data / _FOLDER).glob("*.export"))]
+    except OSError as error:
+        raise StorageError(f"{data / _FOLDER} cannot be read ({error.strerror})") from error
+
+
+def registered(slip: Path) -> None:
+    """Its fact is committed; or it was no slip. Raises: StorageError."""
+    try:
+        slip.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{slip} cannot be deleted ({error.strerror})") from error
+
+
+def _newest(signed: list[SignedHead], size: int) -> SignedHead:
+    """Raises: EvidenceError."""
+    if signed[-1].head.size > size:
+        raise EvidenceError(f"the log has {size} events, {signed[-1].head.size} were signed; see `onrecord verify`")
+    return signed[-1]
+
+
+def _leave(data: Path, export_id: str, done: Exported, actor: Actor) -> None:
+    """Raises: StorageError."""
+    path = data / _FOLDER / f"{export_id}.export"
+    fact = made(export_id, done, actor)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(fact.entry(0))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}): the export stands, and is not registered in the log"
+        ) from error
+
+
+def _fact(path: Path) -> Fact | None:
+    try:
+        fact, _ = parse_entry(path.read_bytes())
+    except EvidenceError:
+        return None
+    return fact if fact.kind == "ExportMade" else None
+
+
+def _body(export_id: str, done: Exported, actor: Actor) -> dict[str, JsonValue]:
+    return {
+        "export_id": export_id, "index_sha256": done.index_sha256, "head_size": done.head_size, "events": done.events,
+        "recordings": done.recordings, "size_bytes": done.size_bytes, "defects": done.defects, "by_name": actor.name,
+    }  # fmt: skip

@@ -1,0 +1,123 @@
+"""The timeline as a page to read and to print, in Chinese. No script, nothing from outside, every text escaped."""
+
+import html
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta, timezone
+
+from cases.custody.checkpoint import SignedHead
+from cases.export.case_file import Entry
+from cases.facts import JsonValue
+
+_BEIJING = timezone(timedelta(hours=8))
+_LATE_US = 60_000_000
+_KINDS = {
+    "CaseOpened": "立案登记", "CaseChanged": "案件信息变更", "NoteAdded": "备注", "StepStarted": "环节开始",
+    "StepEnded": "环节结束", "ItemAdded": "加入材料", "ItemWithdrawn": "撤回材料", "RecordingAttached": "关联录像",
+    "RecordingDetached": "取消关联录像", "TaskStarted": "任务开始", "TaskEnded": "任务结束",
+    "StreamStarted": "开始推流",
+    "StreamInterrupted": "推流中断", "StreamResumed": "推流恢复", "StreamEnded": "推流结束",
+    "RecordingStarted": "开始录制",
+    "SegmentClosed": "录像分段封存", "MediaLost": "录像缺失", "RecordingFailed": "录制故障",
+    "RecordingRestored": "录制恢复",
+    "TimestampsRepaired": "时间戳修正", "ViewStarted": "开始观看", "ViewEnded": "结束观看", "RelayStarted": "开始转发",
+    "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
+}  # fmt: skip
+_FIELDS = {
+    "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",
+    "size_bytes": "字节数", "start_s": "起（秒）", "end_s": "止（秒）", "recording_id": "录像编号", "number": "案号",
+    "party": "当事人", "step_kind": "环节", "item_kind": "材料类型", "shelf_mark": "档案架号",
+    "watched_s": "观看时长（秒）",
+    "officer": "执法人员", "device_id": "设备", "how": "方式", "remedy": "处置", "pts_s": "位置（秒）",
+    "changed": "变更",
+    "class": "案件类别", "case_kind": "案件类型", "index_sha256": "索引 SHA-256", "media": "片段",
+}  # fmt: skip
+_HIDDEN = frozenset(("by_name",))
+_CLASSES = {"ordinary": "一般", "major": "重大", "no_case": "不予立案"}
+_STATES = {"open": "办理中", "closed": "已结案"}
+_HEAD = """<!doctype html>
+<html lang="zh-CN"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body{{font:15px/1.6 "Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei",sans-serif;margin:2em auto;max-width:64em;
+padding:0 1em;color:#111}}
+h1{{font-size:1.5em}}
+dl{{display:grid;grid-template-columns:max-content 1fr;gap:.2em 1.2em}} dt{{color:#555}} dd{{margin:0}}
+table{{border-collapse:collapse;width:100%;font-size:14px}} th,td{{border:1px solid #999;padding:.35em .5em;
+vertical-align:top;text-align:left;overflow-wrap:anywhere}} th{{background:#eee}} td:first-child{{white-space:nowrap}}
+.late{{color:#8a4b00}} .id{{color:#555;font-size:12px}}
+@media print{{body{{margin:0;max-width:none}} thead{{display:table-header-group}} tr{{break-inside:avoid}}
+@page{{size:A4;margin:15mm}}}}
+</style></head><body>
+"""
+
+
+async def parts(
+    pages: AsyncIterator[list[Entry]], about: Mapping[str, JsonValue], signed: SignedHead, later: int
+) -> AsyncIterator[bytes]:
+    """The page, piece by piece."""
+    case = about["case"]
+    assert isinstance(case, dict)  # noqa: S101 - made by `CaseFile.about`
+    title = f"案卷时间线 {case['number']}"
+    yield (_HEAD.format(title=_safe(title)) + _top(title, case, signed, later)).encode()
+    async for entries in pages:
+        yield "".join(_row(each) for each in entries).encode()
+    yield b"</tbody></table>\n</body></html>\n"
+
+
+def _top(title: str, case: Mapping[str, JsonValue], signed: SignedHead, later: int) -> str:
+    rows = [
+        ("案号", case["number"]), ("标题", case["title"]), ("当事人", case["party"]),
+        ("类别", _CLASSES.get(str(case["class"]), str(case["class"]))),
+        ("状态", _STATES.get(str(case["state"]), str(case["state"]))),
+        ("截止", f"日志前 {signed.head.size} 条，签名于 {signed.head.at}（UTC）"),
+    ]  # fmt: skip
+    if later:
+        rows.append(("其后", f"另有 {later} 条事件发生在该签名之后，不在本卷内"))
+    listed = "".join(f"<dt>{name}</dt><dd>{_safe(str(value))}</dd>" for name, value in rows)
+    return (
+        f"<h1>{_safe(title)}</h1>\n<dl>{listed}</dl>\n"
+        "<p>时间为北京时间（UTC+8）。本页供阅读，证据以 entries.jsonl 与原始录像为准；核验方法见 README.txt。</p>\n"
+        "<table><thead><tr><th>时间</th><th>事件</th><th>内容</th><th>记录者</th></tr></thead><tbody>\n"
+    )
+
+
+def _row(entry: Entry) -> str:
+    fact = entry.fact
+    late = ""
+    if entry.learned_at_us - fact.at_us > _LATE_US:
+        late = f'<br><span class="late">补记：{_time(entry.learned_at_us)} 得知</span>'
+    shown = [
+        f"{_safe(_FIELDS.get(name, name))}：{_safe(_plain(value))}"
+        for name, value in fact.body.items()
+        if name not in _HIDDEN and value not in (None, "")
+    ]
+    by = _safe(str(fact.body.get("by_name", fact.by)))
+    kind = _safe(_KINDS.get(fact.kind, fact.kind))
+    return (
+        f"<tr><td>{_time(fact.at_us)}{late}</td><td>{kind}</td>"
+        f'<td>{"<br>".join(shown)}<br><span class="id">#{entry.seq}</span></td><td>{by}</td></tr>\n'
+    )
+
+
+def _time(at_us: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at_us / 1e6, _BEIJING):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return f"{at_us} µs"
+
+
+def _plain(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _safe(text: str) -> str:
+    """Escaped; what turns the direction of writing, or is no sign at all, shows as its code point."""
+    return "".join(
+        f"⟨U+{ord(sign):04X}⟩" if (ord(sign) < 32 and sign not in "\n\t") or sign in _TURNING else sign
+        for sign in html.escape(text)
+    )
+
+
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x7f")

@@ -1,0 +1,226 @@
+"""A case to one zip: originals, timeline, proofs, keys, and the program that checks it. Streams; see docs/export.md.
+
+Memory does not grow with the case: a megabyte of media, some hundred events, and a few hundred bytes for each file.
+"""
+
+import hashlib
+import stat
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.from_thread
+import anyio.to_thread
+
+from cases.casework.rows import Recording
+from cases.custody import checkpoint
+from cases.export import page, standalone
+from cases.export.case_file import CaseFile, Entry, folder_of
+from cases.export.pack import Pack, chunks_of
+from cases.facts import JsonValue, canonical, parse_entry
+from pipeline.errors import EvidenceError
+from pipeline.record.chain_check import check_chain
+from pipeline.record.manifest import NAME
+from pipeline.record.recovery import SEGMENT_NAME
+from pipeline.record.signing import Signer, announced, read_public_keys, read_rotations
+
+Progress = Callable[[int], None]
+_SETTLED_S = 60.0  # a recording that ended so long ago has told everything
+_README = Path(__file__).with_name("README.txt")
+_PROGRAM = Path(standalone.__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """defects: what was wrong with the originals already. index_sha256: names the whole export."""
+
+    case_id: str
+    head_size: int
+    events: int
+    recordings: int
+    size_bytes: int
+    defects: int
+    index_sha256: str
+
+
+async def export(
+    file: CaseFile, data: Path, target: Path, signer: Signer, by: str, progress: Progress = lambda _bytes: None
+) -> Exported:
+    """Write the zip `target`; nothing stays of one that fails. by: who asked for it. progress(bytes so far).
+
+    Raises: StorageError: it cannot be written. EvidenceError: the log is not whole. StoreUnavailable.
+    """
+    pack = await anyio.to_thread.run_sync(Pack, target)
+    try:
+        return await _Writing(file, data, pack, signer, by, progress).run()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(pack.abandon)
+        raise
+
+
+class _Writing:
+    def __init__(
+        self, file: CaseFile, data: Path, pack: Pack, signer: Signer, by: str, progress: Progress
+    ) -> None:  # fmt: skip
+        self._file = file
+        self._data = data
+        self._pack = pack
+        self._signer = signer
+        self._by = by
+        self._progress = progress
+
+    async def run(self) -> Exported:
+        for path, raw in await anyio.to_thread.run_sync(self._small_files):
+            await self._write(path, [raw])
+        covered, later = await self._file.counts()
+        about = await self._file.about()
+        await self._stream(
+            "timeline.html", page.parts(self._file.entries(with_proofs=False), about, self._file.signed, later)
+        )
+        await self._stream("timeline.json", _timeline(self._file.entries(with_proofs=False)))
+        await self._stream("entries.jsonl", _entries(self._file.entries(with_proofs=True)))
+        told: list[JsonValue] = []
+        defects = 0
+        for recording in await self._file.recordings():
+            tree, wrong = await anyio.to_thread.run_sync(self._recording, recording)
+            told.append(tree)
+            defects += wrong
+        index = canonical(
+            {
+                "format": standalone.FORMAT, "version": standalone.VERSION, "log_id": self._file.signed.head.log_id,
+                "head_size": self._file.signed.head.size, "as_of": self._file.signed.head.at, "exported_by": self._by,
+                "events": covered, "later_events": later, **about, "recordings": told, "derivatives": [],
+                "files": [
+                    {"path": path, "size_bytes": size_bytes, "sha256": sha256}
+                    for path, size_bytes, sha256 in sorted(self._pack.files)
+                ],
+            }
+        )  # fmt: skip
+        await self._write("index.json", [index], is_listed=False)
+        sha256 = hashlib.sha256(index).hexdigest()
+        note = checkpoint.sign_text(
+            self._file.signed.head.log_id, f"onrecord/{self._file.signed.head.log_id} export\n{sha256}\n", self._signer
+        )
+        await self._write("index.sig", [note.encode()], is_listed=False)
+        await anyio.to_thread.run_sync(self._pack.finish)
+        case_id, head_size = self._file.case.case_id, self._file.signed.head.size
+        return Exported(case_id, head_size, covered, len(told), self._pack.size_bytes, defects, sha256)
+
+    def _small_files(self) -> list[tuple[str, bytes]]:
+        keys = self._data / "keys"
+        found = [("README.txt", _README.read_bytes()), ("verify.py", _PROGRAM.read_bytes())]
+        found.append(("head.txt", self._file.signed.note().encode()))
+        found += [(f"keys/{path.name}", path.read_bytes()) for path in sorted(keys.glob("*.pub.pem"))]
+        rotations = keys / "rotations.jsonl"
+        if rotations.exists():
+            found.append(("keys/rotations.jsonl", rotations.read_bytes()))
+        return found
+
+    async def _write(self, path: str, chunks: Iterable[bytes], *, is_listed: bool = True) -> None:
+        await anyio.to_thread.run_sync(lambda: self._pack.write(path, chunks, is_listed=is_listed))
+        self._progress(self._pack.size_bytes)
+
+    async def _stream(self, path: str, parts: AsyncIterator[bytes]) -> None:
+        """Asked for from the writing thread, a part at a time."""
+
+        def pulled() -> Iterator[bytes]:
+            while (part := anyio.from_thread.run(_next, parts)) is not None:
+                yield part
+
+        await self._write(path, pulled())
+
+    def _recording(self, recording: Recording) -> tuple[dict[str, JsonValue], int]:
+        """Copy it as it is; what is wrong with it is said in the index."""
+        folder = folder_of(self._data, recording)
+        ended_us = recording.ended_us
+        wrong: list[JsonValue] = []
+        tree: dict[str, JsonValue] = {
+            "recording_id": recording.recording_id, "stream_id": recording.stream_id, "device_id": recording.device_id,
+            "is_settled": ended_us is not None and time.time() - ended_us / 1e6 > _SETTLED_S, "defects": wrong,
+        }  # fmt: skip
+
+        def note(file: str, defect: str, detail: str) -> None:
+            wrong.append({"file": file, "defect": defect, "detail": detail})
+
+        try:
+            raw = (folder / NAME).read_bytes()
+        except OSError as error:
+            note(NAME, "recording_missing", f"the manifest cannot be read ({error.strerror})")
+            return tree, 1
+        to = f"recordings/{recording.recording_id}"
+        self._pack.write(f"{to}/{NAME}", [raw])
+        checked = check_chain(raw, self._trusted())
+        for defect in checked.defects:
+            if defect.defect != "not_ended" or tree["is_settled"]:
+                note(defect.file, defect.defect, defect.detail)
+        for line in checked.segments:
+            path = folder / line.file
+            if not SEGMENT_NAME.fullmatch(line.file) or not _is_regular(path):
+                note(line.file, "file_missing", f"the manifest says {line.size_bytes} bytes")
+                continue
+            try:
+                copied = self._pack.write(f"{to}/{line.file}", chunks_of(path))
+            except OSError as error:
+                raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
+            self._progress(self._pack.size_bytes)
+            if copied != (line.sha256, line.size_bytes):
+                note(line.file, "hash_differs", "it is not the file that the manifest names")
+        listed = {line.file for line in checked.segments} | {NAME}
+        for name in sorted(path.name for path in folder.iterdir()):
+            if name not in listed and tree["is_settled"]:
+                note(name, "file_added", "no line of the manifest names it; it was left out")
+        return tree, len(wrong)
+
+    def _trusted(self) -> tuple[bytes, ...]:
+        keys = self._data / "keys"
+        there = [key for path in sorted(keys.glob("*.pub.pem")) for key in read_public_keys(path)]
+        named = [key for key in there if checkpoint.new_log_id(key) == self._file.signed.head.log_id]
+        return announced(named, read_rotations(keys))
+
+
+async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(parts, None)
+
+
+async def _timeline(pages: AsyncIterator[list[Entry]]) -> AsyncIterator[bytes]:
+    """A JSON array with an event a line."""
+    yield b"[\n"
+    lines: list[bytes] = []
+    async for entries in pages:
+        if lines:
+            yield b"".join(line + b",\n" for line in lines)
+        lines = [standalone.timeline_line(each.seq, _entry_tree(each)) for each in entries]
+    yield b",\n".join(lines) + (b"\n" if lines else b"") + b"]\n"
+
+
+def _entry_tree(entry: Entry) -> dict[str, JsonValue]:
+    fact, learned_at_us = parse_entry(entry.raw)
+    return {
+        "event_id": fact.event_id, "kind": fact.kind, "at_us": fact.at_us, "ends_at_us": fact.ends_at_us,
+        "learned_at_us": learned_at_us, "stream_id": fact.stream_id, "case_id": fact.case_id, "by": fact.by,
+        "words": fact.words, "body": dict(fact.body),
+    }  # fmt: skip
+
+
+async def _entries(pages: AsyncIterator[list[Entry]]) -> AsyncIterator[bytes]:
+    """A line for each event: its place, the text that the leaf hashes, and the way to the head."""
+    async for entries in pages:
+        yield b"".join(_line(each) for each in entries)
+
+
+def _line(entry: Entry) -> bytes:
+    tree: dict[str, JsonValue] = {
+        "seq": entry.seq, "entry": entry.raw.decode(), "path": [each.hex() for each in entry.path]
+    }  # fmt: skip
+    if entry.path_sm3 is not None:
+        tree["path_sm3"] = [each.hex() for each in entry.path_sm3]
+    return canonical(tree) + b"\n"
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
