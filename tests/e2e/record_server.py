@@ -58,6 +58,7 @@ class Record:
         self.has_cases = True
         self.refuses: tuple[int, dict[str, Json]] | None = None  # what the next requests that are no tail get
         self.loses_answers = False  # what is refused is done all the same
+        self.exports: list[dict[str, Json]] = []  # what is answered when an export is asked for, one after the other
         self.note_keys: list[str] = []  # as they came, doubles too
         self.resumed_from: list[str] = []
         self._notes: set[str] = set()  # keys of those that are events
@@ -168,6 +169,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(address.path)
         elif self.told.refuses is not None and address.path.startswith("/api/v1/cases"):
             self._answer(*self.told.refuses)
+        elif address.path == "/api/v1/exports/exp-1":
+            self._answer(200, self.told.exports.pop(0))
+        elif address.path == "/api/v1/exports/exp-1/file":
+            self._send(200, "application/zip", b"PK")
         elif address.path == "/api/v1/cases/case-1/timeline":
             self._answer(200, self.told.page(parse_qs(address.query)))
         else:
@@ -189,6 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def do_POST(self) -> None:
+        if self.path == "/api/v1/cases/case-1/exports":
+            self._answer(*(self.told.refuses or (202, self.told.exports.pop(0))))
+            return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["Idempotency-Key"]
         self.told.note_keys.append(key)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import ROOT, Demo
-from tests.e2e.record_server import CASE, Record, serve
+from tests.e2e.record_server import CASE, Json, Record, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -193,6 +193,28 @@ def test_a_note_is_sent_by_keys_and_kept_when_it_is_refused(page: Page, record: 
     box.fill("长" * 4_001)
     expect(page.locator("form")).to_contain_text("超出 1 字")
     expect(page.locator("form button")).to_be_disabled()
+
+
+def test_a_case_is_exported_and_fetched_and_what_fails_is_told(page: Page, record: Record) -> None:
+    job: dict[str, Json] = {"export_id": "exp-1", "error": "", "defects": None}
+    record.exports = [
+        {**job, "state": "waiting", "bytes": 0},
+        {**job, "state": "running", "bytes": 12_300_000},
+        {**job, "state": "done", "bytes": 20_000_000, "defects": 2},
+        {**job, "state": "failed", "bytes": 0, "error": "磁盘已满"},
+    ]
+    open_case(page, record)
+    page.locator("[data-action=export]").click()
+    expect(page.locator("[data-export=making]")).to_contain_text("12.3 MB")
+    with page.expect_download() as download:
+        page.locator("[data-export=done]").click()
+    assert download.value.suggested_filename == "exp-1.zip"
+    expect(page.get_by_text("原件有 2 处缺陷")).to_be_visible()
+    page.locator("[data-action=export]").click()
+    expect(page.locator("[data-export=failed]")).to_contain_text("磁盘已满")
+    record.refuses = (403, {"title": "Forbidden", "status": 403, "remedy": "请找办案人"})
+    page.locator("[data-action=export]").click()
+    expect(page.locator("[data-export=refused]")).to_contain_text("请找办案人")
 
 
 def test_fifty_thousand_events_keep_the_page_small_and_the_reader_in_place(page: Page, record: Record) -> None:

@@ -75,6 +75,26 @@ export async function addNote(caseId: string, text: string, idempotencyKey: stri
   await ask("POST", `${under(caseId)}/notes`, { body: { text }, headers: { "Idempotency-Key": idempotencyKey } });
 }
 
+export interface ExportJob {
+  readonly export_id: string;
+  readonly state: "waiting" | "running" | "done" | "failed";
+  readonly bytes: number;
+  readonly error: string;
+  readonly defects: number | null;
+}
+
+export async function askExport(caseId: string, signal: AbortSignal): Promise<ExportJob> {
+  return (await ask("POST", `${under(caseId)}/exports`, { signal })) as ExportJob;
+}
+
+export async function readExport(exportId: string, signal: AbortSignal): Promise<ExportJob> {
+  return (await ask("GET", `/api/v1/exports/${encodeURIComponent(exportId)}`, { signal })) as ExportJob;
+}
+
+export function exportFile(exportId: string): string {
+  return `/api/v1/exports/${encodeURIComponent(exportId)}/file`;
+}
+
 export function tailUrl(caseId: string): string {
   return `/api/v1/events?${new URLSearchParams({ case_id: caseId })}`;
 }
