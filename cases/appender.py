@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.custody.merkle import LogWriter
+from cases.custody.second import second_tree
 from cases.facts import Fact, microseconds
 from cases.store.engine import Store
 from cases.store.tables import case_events, events, tiles
@@ -115,8 +116,8 @@ class Appender:
         async with store.reading() as connection:
             size = await store.size(connection)
             logs = [await LogWriter.load(size, store.tile_reader(connection))]
-            if sm3:
-                logs.append(await LogWriter.load(size, store.tile_reader(connection, "sm3"), "sm3"))
+        if sm3:
+            logs.append(await second_tree(store))
         return cls(store, clock, logs, projections)
 
     @property

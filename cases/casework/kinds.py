@@ -1,5 +1,6 @@
 """Kinds of steps, as data: stages of the procedure and what is done in each."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,7 @@ class StepKinds:
         return kind
 
 
+@functools.cache
 def load(path: Path = FILE) -> StepKinds:
     """Raises: SettingsInvalid: the file says what is wrong with it."""
     try:

@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta, timezone
 
+from cases.casework import kinds
+from cases.casework.actor import PROGRAM
 from cases.custody.checkpoint import SignedHead
 from cases.export.case_file import Entry
 from cases.facts import JsonValue
@@ -30,9 +32,23 @@ _FIELDS = {
     "watched_s": "观看时长（秒）",
     "officer": "执法人员", "device_id": "设备", "how": "方式", "remedy": "处置", "pts_s": "位置（秒）",
     "changed": "变更",
-    "class": "案件类别", "case_kind": "案件类型", "index_sha256": "索引 SHA-256", "media": "片段",
+    "class": "案件类别", "state": "状态", "kind": "案件类型", "version": "版本", "relay": "转发规则", "packets": "包数",
+    "events": "事件数", "recordings": "录像数", "head_size": "日志头", "defects": "原件缺陷", "count": "次数",
+    "case_kind": "案件类型", "index_sha256": "索引 SHA-256", "media": "片段",
 }  # fmt: skip
-_HIDDEN = frozenset(("by_name",))
+_HIDDEN = frozenset((
+    "by_name", "step_id", "task_id", "officer_id", "link_id", "item_id", "export_id", "of_stream", "view_id",
+    "binding_id", "connection",
+))  # fmt: skip
+_VALUES = {
+    "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
+    "task": "按任务",
+    "publisher_lost": "设备断线", "publisher_silent": "设备无数据", "timestamp_jump": "时间戳跳变",
+    "reader_slow": "写入过慢",
+    "disk_full": "磁盘已满", "disk_error": "磁盘故障", "crash": "程序中断", "ended": "设备结束", "text": "文字",
+    "sound": "录音", "video": "视频", "photo": "照片", "document": "文书", "paper": "纸质材料",
+}  # fmt: skip
+_VALUED = frozenset(("case_kind", "class", "how", "cause", "reason", "item_kind", "step_kind", "kind", "state"))
 _CLASSES = {"ordinary": "一般", "major": "重大", "no_case": "不予立案"}
 _STATES = {"open": "办理中", "closed": "已结案"}
 _HEAD = """<!doctype html>
@@ -89,11 +105,11 @@ def _row(entry: Entry) -> str:
     if entry.learned_at_us - fact.at_us > _LATE_US:
         late = f'<br><span class="late">补记：{_time(entry.learned_at_us)} 得知</span>'
     shown = [
-        f"{_safe(_FIELDS.get(name, name))}：{_safe(_plain(value))}"
+        f"{_safe(_FIELDS.get(name, name))}：{_safe(_plain(name, value))}"
         for name, value in fact.body.items()
         if name not in _HIDDEN and value not in (None, "")
     ]
-    by = _safe(str(fact.body.get("by_name", fact.by)))
+    by = "系统" if fact.by == PROGRAM else _safe(str(fact.body.get("by_name", fact.by)))
     kind = _safe(_KINDS.get(fact.kind, fact.kind))
     return (
         f"<tr><td>{_time(fact.at_us)}{late}</td><td>{kind}</td>"
@@ -108,8 +124,25 @@ def _time(at_us: int) -> str:
         return f"{at_us} µs"
 
 
-def _plain(value: JsonValue) -> str:
+def _plain(name: str, value: JsonValue) -> str:
+    if name == "changed" and isinstance(value, dict):
+        return "；".join(_change(field, change) for field, change in value.items())
+    if name == "media" and isinstance(value, dict):
+        return f"{value.get('recording_id')}，{value.get('start_s')} 至 {value.get('end_s')} 秒"
+    if name in _VALUED and isinstance(value, str):
+        return _word(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _change(field: str, change: JsonValue) -> str:
+    tree = change if isinstance(change, dict) else {}
+    before, after = (_plain(field, tree.get(name, "")) for name in ("from", "to"))
+    return f"{_FIELDS.get(field, field)}由“{before}”改为“{after}”"
+
+
+def _word(value: str) -> str:
+    known = kinds.load().by_kind.get(value)
+    return known.zh if known is not None else _CLASSES.get(value, _STATES.get(value, _VALUES.get(value, value)))
 
 
 def _safe(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from cases.appender import Appender
 from cases.custody import checkpoint
-from cases.custody.checkpoint import Head
+from cases.custody.checkpoint import Head, SignedHead
 from cases.custody.heads import FILE, FolderWitness, Heads, HeadsFile
 from cases.custody.merkle import LogWriter
 from cases.facts import Fact
@@ -24,6 +25,7 @@ from pipeline.record.signing import Signer, rotate
 from pipeline.settings import StoreSettings
 from tests.made import ManualClock
 from tests.stores import opened
+from tests.unit.cases.custody.test_check import named
 
 HEAD = Head("0123456789abcdef", 42, bytes(range(32)), "2026-11-24T06:00:00.000Z")
 
@@ -228,3 +230,31 @@ def test_a_witness_gets_every_head_and_one_that_fails_stops_nothing(tmp_path: Pa
         assert (tmp_path / "w" / names[1]).read_text() == log.newest.note()
 
     with_log(StoreSettings(), tmp_path, act)
+
+
+def test_a_log_that_gets_its_second_tree_later_keeps_its_old_proofs_and_has_both_roots_from_then_on(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    """With, without, and with it again; sizes around full tiles."""
+    count = 0
+    signed: list[SignedHead] = []
+
+    async def grow(by: int, *, sm3: bool) -> None:
+        nonlocal count
+        async with opened(where, tmp_path) as store:
+            appender = await Appender.load(store, ManualClock(), sm3=sm3)
+            heads_ = Heads(store, appender, Signer.load(tmp_path / "keys"), ManualClock(), tmp_path, 60, sm3=sm3)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(appender.run)
+                await heads_.load()
+                await appender.append(
+                    [Fact(event_id=f"ev_{n}", kind="Told", at_us=n) for n in range(count, count + by)]
+                )
+                count += by
+                signed.append(await heads_.sign_now())
+                tasks.cancel_scope.cancel()
+
+    for by, sm3 in ((300, False), (212, True), (1, False), (255, False), (1300, True), (3, True)):
+        anyio.run(functools.partial(grow, by, sm3=sm3))
+        assert (signed[-1].head.root_sm3 is not None) == sm3
+    assert named(where, tmp_path, *signed) == set()
