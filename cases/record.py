@@ -13,7 +13,8 @@ import structlog
 
 from cases.appender import Appender
 from cases.casework.recordings import Attaching
-from cases.custody.heads import FolderWitness, Heads
+from cases.custody.heads import Heads
+from cases.custody.witness import FolderWitness, HttpWitness, StampWitness, Witness, read_roots
 from cases.export import console
 from cases.export.jobs import Exports
 from cases.inbox import Inbox
@@ -149,11 +150,22 @@ class Record:
             await anyio.sleep(_EXPORTS_EVERY_S)
 
     def _heads(self, store: Store, appender: Appender) -> Heads:
-        folder = self._settings.witness_folder
         return Heads(
-            store, appender, self._signer, self._clock, self._data, self._settings.head_every_s,
-            () if folder is None else (FolderWitness(folder),), sm3=self._settings.sm3,
+            store, appender, self._signer, self._clock, self._data, self._settings.head_every_s, self._witnesses(),
+            sm3=self._settings.sm3,
         )  # fmt: skip
+
+    def _witnesses(self) -> tuple[Witness, ...]:
+        """Raises: EvidenceError: the roots of the time-stamp authority cannot be read."""
+        wanted, found = self._settings, list[Witness]()
+        if wanted.witness_folder is not None:
+            found.append(FolderWitness(wanted.witness_folder))
+        if url := wanted.witness_url.get_secret_value():
+            found.append(HttpWitness(url, wanted.witness_token.get_secret_value()))
+        if url := wanted.stamp_url.get_secret_value():
+            custody, roots = self._data / "custody", read_roots(wanted.stamp_roots)
+            found.append(StampWitness(url, custody, roots, wanted.stamp_every_s, self._clock.monotonic_s))
+        return tuple(found)
 
     def _away(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):

@@ -240,6 +240,15 @@ class StoreSettings(Section):
     witness_folder: Path | None = Field(
         None, description="A folder outside of this machine's disk that gets a copy of every signed head."
     )
+    witness_url: SecretStr = Field(
+        SecretStr(""), description="http(s) address that every signed head is sent to by POST, as text; empty: none."
+    )
+    witness_token: SecretStr = Field(SecretStr(""), description="Bearer token for it.")
+    stamp_url: SecretStr = Field(
+        SecretStr(""), description="A time-stamp authority (RFC 3161, http or https) that stamps heads; empty: none."
+    )
+    stamp_roots: Path | None = Field(None, description="PEM file with the roots of the authority's certificates.")
+    stamp_every_s: float = Field(3600.0, ge=60, description="A head is stamped no oftener than this.")
     sm3: bool = Field(False, description="Keep a second tree of the log with SM3 (GB/T 32905) beside SHA-256.")
 
     @field_validator("url")
@@ -249,6 +258,15 @@ class StoreSettings(Section):
         text = url.get_secret_value()
         if text and urlsplit(text).scheme not in ("postgresql", "sqlite"):
             raise ValueError("the scheme must be postgresql (or sqlite:///FILE)")
+        return url
+
+    @field_validator("witness_url", "stamp_url")
+    @classmethod
+    def _is_http(cls, url: SecretStr) -> SecretStr:
+        """Raises: ValueError: without the URL, which may hold a secret."""
+        text = url.get_secret_value()
+        if text and (urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname):
+            raise ValueError("the scheme must be http or https, with a host")
         return url
 
 

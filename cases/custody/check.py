@@ -20,8 +20,9 @@ from cases.custody.check_media import MediaCheck
 from cases.custody.check_rows import Expected, of_rows, of_timelines
 from cases.custody.checkpoint import SignedHead, new_log_id
 from cases.custody.heads import FILE, HeadsFile
+from cases.custody.witness import check_stamp, read_roots, stamps
 from cases.store.engine import Store, open_for_check
-from pipeline.errors import OnRecordError, StoreUnavailable
+from pipeline.errors import EvidenceError, OnRecordError, StoreUnavailable
 from pipeline.record.defect import Defect
 from pipeline.record.signing import announced, key_id_of, read_public_keys, read_rotations
 from pipeline.settings import StoreSettings
@@ -69,6 +70,8 @@ async def check(
     keys, strangers = await anyio.to_thread.run_sync(_keys, data / "keys", [*on_disk, *older], trusted)
     for defect in (*strangers, *of_signatures(on_disk, older, keys)):
         yield defect
+    for defect in await anyio.to_thread.run_sync(_of_stamps, data / "custody", on_disk, settings):
+        yield defect
     async with open_for_check(settings, data, is_running=is_running) as store:
         damages = await _of_pages(store)
         for defect in damages:
@@ -111,6 +114,21 @@ def _keys(
         if key not in keys and not trusted
     ]  # fmt: skip
     return keys, strangers
+
+
+def _of_stamps(custody: Path, on_disk: Sequence[SignedHead], settings: StoreSettings) -> list[Defect]:
+    """Whether each time stamp is of the head that it is kept for. Raises: EvidenceError: the roots cannot be read."""
+    roots = read_roots(settings.stamp_roots)
+    notes = {each.head.size: each.note().encode() for each in on_disk}
+    found = []
+    for path, size in stamps(custody):
+        try:
+            if size not in notes:
+                raise EvidenceError("there is no head that it stamps")
+            check_stamp(path.read_bytes(), notes[size], roots)
+        except (EvidenceError, OSError) as error:
+            found.append(Defect(f"custody/stamps/{path.name}", "stamp_differs", str(error)))
+    return found
 
 
 async def _of_pages(store: Store) -> list[Defect]:

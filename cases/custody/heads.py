@@ -6,9 +6,7 @@ that is told. What an insider changed in the database between two heads is so ke
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -19,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cases.appender import Appender
 from cases.custody import checkpoint, proofs
 from cases.custody.checkpoint import Head, SignedHead
+from cases.custody.witness import Witness
 from cases.store.engine import Store
 from cases.store.tables import heads
 from pipeline.clock import Clock, rfc3339
@@ -29,33 +28,6 @@ log = structlog.get_logger(__name__)
 
 FILE = "heads.jsonl"
 _AGAIN_S = 5.0  # after a disk that refused
-
-
-class Witness(Protocol):
-    """Somewhere outside of this database that keeps a copy of every head. Called in a thread."""
-
-    def take(self, signed: SignedHead) -> None:
-        """Raises: StorageError: not now; the next head is brought all the same."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FolderWitness:
-    """A folder, best on another machine or write-once medium: one file a head, named by its size."""
-
-    folder: Path
-
-    def take(self, signed: SignedHead) -> None:
-        path = self.folder / f"{signed.head.size:012d}.head"
-        fresh = path.with_suffix(".new")
-        try:
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(signed.note())
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(path)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be written ({error.strerror})") from error
 
 
 class HeadsFile:

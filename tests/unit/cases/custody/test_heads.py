@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cases.appender import Appender
 from cases.custody import checkpoint
 from cases.custody.checkpoint import Head, SignedHead
-from cases.custody.heads import FILE, FolderWitness, Heads, HeadsFile
+from cases.custody.heads import FILE, Heads, HeadsFile
 from cases.custody.merkle import LogWriter
+from cases.custody.witness import FolderWitness
 from cases.facts import Fact
 from cases.store.engine import Store, url_of
 from cases.store.tables import heads
