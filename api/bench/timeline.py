@@ -12,6 +12,7 @@ import anyio
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bench import timeline_tail
 from api.bench.postgres import Postgres, is_installed
 from cases import timeline
 from cases.appender import Appender
@@ -58,7 +59,8 @@ def run(count: int = EVENTS) -> dict[str, object]:
             report["postgresql"] = anyio.run(_one, server.settings(), server.settings(), Path(), count)
     else:
         report["postgresql"] = None
-    report["method"] = _METHOD.format(
+    report["tail"] = timeline_tail.run()
+    report["method"] = f"{timeline_tail.method()} " + _METHOD.format(
         writers=_WRITERS, at_once=_AT_ONCE, appended=_APPENDED, events=count, case=_CASE_EVENTS, asked=_ASKED
     )
     return report
