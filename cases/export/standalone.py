@@ -49,7 +49,7 @@ _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT_OF_MINUS_1 = pow(2, (_P - 1) // 4, _P)
 
 
-def _point(raw):
+def _point(raw: bytes):
     """The point that 32 bytes stand for; None: none, or not in its one form."""
     y = int.from_bytes(raw, "little")
     sign, y = y >> 255, y & ((1 << 255) - 1)

@@ -4,6 +4,7 @@ Memory does not grow with the case: a megabyte of media, some hundred events, an
 """
 
 import hashlib
+import os
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -109,13 +110,18 @@ class _Writing:
         return Exported(case_id, head_size, covered, len(told), self._pack.size_bytes, defects, sha256)
 
     def _small_files(self) -> list[tuple[str, bytes]]:
+        """Raises: EvidenceError."""
         keys = self._data / "keys"
-        found = [("README.txt", _README.read_bytes()), ("verify.py", _PROGRAM.read_bytes())]
-        found.append(("head.txt", self._file.signed.note().encode()))
-        found += [(f"keys/{path.name}", path.read_bytes()) for path in sorted(keys.glob("*.pub.pem"))]
-        rotations = keys / "rotations.jsonl"
-        if rotations.exists():
-            found.append(("keys/rotations.jsonl", rotations.read_bytes()))
+        found = [("head.txt", self._file.signed.note().encode())]
+        named = [("README.txt", _README), ("verify.py", _PROGRAM)]
+        named += [(f"keys/{path.name}", path) for path in sorted(keys.glob("*.pub.pem"))]
+        if (keys / "rotations.jsonl").exists():
+            named.append(("keys/rotations.jsonl", keys / "rotations.jsonl"))
+        for name, path in named:
+            try:
+                found.append((name, path.read_bytes()))
+            except OSError as error:
+                raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
         return found
 
     async def _write(self, path: str, chunks: Iterable[bytes], *, is_listed: bool = True) -> None:
@@ -168,7 +174,7 @@ class _Writing:
             if copied != (line.sha256, line.size_bytes):
                 note(line.file, "hash_differs", "it is not the file that the manifest names")
         listed = {line.file for line in checked.segments} | {NAME}
-        for name in sorted(path.name for path in folder.iterdir()):
+        for name in sorted(os.listdir(folder)):
             if name not in listed and tree["is_settled"]:
                 note(name, "file_added", "no line of the manifest names it; it was left out")
         return tree, len(wrong)

@@ -19,9 +19,14 @@ from cases.custody import checkpoint
 from cases.custody.heads import HeadsFile
 from cases.export import console, standalone
 from cases.export.write import Exported
+from pipeline.errors import EvidenceError
+from pipeline.record import lines
+from pipeline.record.chain import Chain
+from pipeline.record.lines import RecordingLine, SegmentLine
 from pipeline.record.signing import Signer, read_public_keys
 from pipeline.settings import StoreSettings
 from tests.record_made import record
+from tests.unit.cases.custody.test_check_record import bit, by_the_key, cut, folders, gone, segment_gone, with_one_more
 
 NUMBER = "京市监案〔2026〕1号"
 HERE = Path(__file__).parent
@@ -31,6 +36,10 @@ def made(where: StoreSettings, data: Path, *, sm3: bool = False) -> Exported:
     """The record in `data`, and its case as `case.zip` there."""
     anyio.run(partial(record, where, data, sm3=sm3))
     return anyio.run(console.export, where, data, NUMBER, data / "case.zip", "tester")
+
+
+def slip_file(data: Path) -> None:
+    (folders(data)[0] / "0009.mp4").write_bytes(b"x")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +168,33 @@ def change_entry(folder: Path) -> None:
     shown.write_text(shown.read_text(encoding="utf-8").replace("过期", "新鲜"), encoding="utf-8")
 
 
+def double_entry(folder: Path) -> None:
+    for name in ("entries.jsonl", "timeline.json"):
+        path = folder / name
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines[:2], lines[1], *lines[2:]]))
+
+
+def show_more(folder: Path) -> None:
+    path = folder / "timeline.json"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-2], lines[-2].rstrip() + b",\n", lines[-2], lines[-1]]))
+
+
+def other_signature(folder: Path) -> None:
+    """Of the final head, in its form."""
+    path = a_recording(folder) / "manifest.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    head = json.loads(lines[-1])
+    head["signature"] = json.loads(lines[1])["signature"]
+    path.write_bytes(b"".join(lines[:-1]) + standalone.canonical(head) + b"\n")
+
+
+def cut_short(folder: Path) -> None:
+    path = a_recording(folder) / "0001.mp4"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
 def exchange_segments(folder: Path) -> None:
     """A segment of another recording in the place of one of this."""
     one, other = sorted((folder / "recordings").iterdir())
@@ -178,6 +214,10 @@ TAMPERED: list[tuple[Callable[[Path], object], str]] = [
     (change_entry, "entry_unproved"),
     (lambda folder: drop_line(folder / "entries.jsonl", 3), "timeline_differs"),
     (lambda folder: drop_line(folder / "timeline.json", 3), "timeline_differs"),
+    (double_entry, "entry_doubled"),
+    (show_more, "timeline_differs"),
+    (other_signature, "signature_wrong"),
+    (cut_short, "size_differs"),
     (lambda folder: flip(folder / "timeline.html", 2000), "hash_differs"),
     (lambda folder: flip(folder / "head.txt", 30), "head_unsigned"),
     (lambda folder: (folder / "head.txt").unlink(), "file_missing"),
@@ -195,7 +235,7 @@ def test_whatever_is_changed_is_named_also_where_the_index_was_made_to_fit(
     act(folder)
     found = named(folder)
     assert found
-    if defect not in ("hash_differs", "file_missing", "file_added", "not_a_file"):
+    if defect not in ("hash_differs", "size_differs", "file_missing", "file_added", "not_a_file"):
         reindex(folder)
         fitted = named(folder)
         assert {defect, "index_differs"} <= fitted
@@ -219,6 +259,75 @@ def test_whoever_can_sign_the_index_anew_still_cannot_change_what_the_log_and_th
     act(folder)
     reindex(folder, Signer.load(whole.parent / "keys"))
     assert defect in named(folder)
+
+
+@pytest.mark.parametrize(
+    ("act", "defects"),
+    [
+        (by_the_key, {"recording_differs", "segment_differs", "segment_missing"}),
+        (with_one_more, {"segment_untold"}),
+        (bit, {"hash_differs"}),
+        (segment_gone, {"file_missing"}),
+        (gone, {"recording_missing", "file_missing"}),
+        (cut, {"not_ended", "segment_missing"}),
+        (slip_file, {"file_added"}),
+    ],
+)
+def test_what_was_wrong_with_the_originals_before_is_exported_as_it_is_and_named(
+    tmp_path: Path, act: Callable[[Path], object], defects: set[str]
+) -> None:
+    anyio.run(record, StoreSettings(), tmp_path)
+    act(tmp_path)
+    done = anyio.run(console.export, StoreSettings(), tmp_path, NUMBER, tmp_path / "case.zip", "tester")
+    assert defects <= {each[1] for each in standalone.check(str(tmp_path / "case.zip")).defects}
+    known = defects - {"recording_differs", "segment_differs", "segment_missing", "segment_untold"}
+    assert (done.defects > 0) == bool(known)
+
+
+def test_recordings_that_the_index_does_not_name_are_named(whole: Path, folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_bytes())
+    (folder / "index.json").write_bytes(standalone.canonical({**index, "recordings": []}))
+    reindex(folder, Signer.load(whole.parent / "keys"))
+    found = {(each[0].count("/"), each[1]) for each in standalone.check(str(folder)).defects}
+    assert found == {(1, "file_added"), (1, "recording_missing")}
+
+
+@pytest.mark.parametrize(
+    ("recording_id", "line_count", "defect"), [("rec_x", 0, "foreign_head"), ("", 7, "lines_missing")]
+)
+def test_a_manifest_whose_heads_are_of_another_recording_or_of_other_lines_is_named(
+    whole: Path, folder: Path, recording_id: str, line_count: int, defect: str
+) -> None:
+    path = a_recording(folder) / "manifest.jsonl"
+    signer = Signer.load(whole.parent / "keys")
+    parsed = [lines.parse(line) for line in path.read_bytes().splitlines(keepends=True)]
+    first = parsed[0]
+    assert isinstance(first, RecordingLine)
+    chain = Chain(recording_id or first.recording_id, signer, line_count=line_count)
+    raw = chain.begin(first, first.started_at)
+    for line in parsed:
+        if isinstance(line, SegmentLine):
+            raw += chain.add(line, first.started_at)
+    path.write_bytes(raw + chain.end("ended", (), first.started_at))
+    reindex(folder, signer)
+    assert named(folder) == {defect}
+
+
+def test_an_index_that_was_signed_for_another_log_is_named(whole: Path, folder: Path) -> None:
+    signer = Signer.load(whole.parent / "keys")
+    digest = hashlib.sha256((folder / "index.json").read_bytes()).hexdigest()
+    other = "0" * 16
+    note = checkpoint.sign_text(other, f"onrecord/{other} export\n{digest}\n", signer)
+    (folder / "index.sig").write_text(note, encoding="utf-8")
+    assert named(folder) == {"index_differs"}
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    anyio.run(record, StoreSettings(), tmp_path)
+    (tmp_path / "keys" / "x.pub.pem").mkdir()  # cannot be read as a file
+    with pytest.raises(EvidenceError):
+        anyio.run(console.export, StoreSettings(), tmp_path, NUMBER, tmp_path / "case.zip", "tester")
+    assert not list(tmp_path.glob("case.zip*"))
 
 
 def test_an_export_signed_by_another_key_is_whole_by_itself_and_refused_by_the_key_that_was_got_elsewhere(
@@ -333,6 +442,10 @@ def test_signatures_are_checked_as_the_vectors_say() -> None:
         != (result == "valid")
     ]
     assert wrong == []
+
+
+def test_a_point_has_one_form() -> None:
+    assert all(standalone._point((2**255 - 19 + y).to_bytes(32, "little")) is None for y in range(19))
 
 
 def test_keys_of_small_order_and_other_forms_of_a_key_sign_nothing() -> None:
