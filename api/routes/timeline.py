@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import anyio
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
@@ -139,13 +140,16 @@ async def _told(tail: Tail, after: int, wanted: _Wanted, is_allowed: Callable[[]
     tail.listeners += 1
     try:
         yield ": here\n\n"
+        said_s = anyio.current_time()
         with contextlib.suppress(StoreUnavailable):
             while is_allowed():
                 batch = await tail.after(after, _QUIET_S)
                 if batch:
                     after = batch[-1].stored.seq
-                lines = [_line(told) for told in batch if wanted.is_for(told)]
-                yield "".join(lines) or ": still here\n\n"
+                lines = "".join(_line(told) for told in batch if wanted.is_for(told))
+                if lines or anyio.current_time() - said_s >= _QUIET_S:
+                    said_s = anyio.current_time()
+                    yield lines or ": still here\n\n"
     finally:
         tail.listeners -= 1
 

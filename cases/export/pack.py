@@ -60,6 +60,7 @@ class Pack:
 
     def abandon(self) -> None:
         """Nothing of it stays."""
+        self._zip.fp = None  # so that it does not write its end, when it is forgotten, to a file that is closed
         self._file.close()
         self._part.unlink(missing_ok=True)
 

@@ -1,20 +1,77 @@
 """How the database is opened: by its release, on both kinds; and that migrations give the tables of the code."""
 
+import hashlib
 from pathlib import Path
 
 import anyio
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from cases import timeline
+from cases.appender import Appender
+from cases.custody.check import check
+from cases.facts import Fact
 from cases.store import schema
-from cases.store.engine import FILE, migrate, open_store
+from cases.store.engine import FILE, Store, migrate, open_store, url_of
 from cases.store.tables import metadata
+from cases.timeline import Question
 from pipeline.errors import SchemaOutdated, StoreUnavailable
 from pipeline.settings import StoreSettings
+from tests.made import ManualClock
 from tests.stores import opened
+
+RELEASED = {
+    "0001_facts.py": "453b595c29fd52fa4ea2b932a416464edc2471ed23f032629258fa6c330e14d7",
+    "0002_casework.py": "1b322c70db8a6080057e72ad3e4d3ab55ba85b9de911400acc1970e0f6e46784",
+    "0003_heads.py": "98495f72b2ed05fb480077c2e86ab36af1321fd4e6c6eada652bd627efc00ceb",
+}
+"""The migrations that stand at somebody's site already."""
+
+
+def test_a_migration_that_was_released_is_never_edited() -> None:
+    folder = Path(schema.__file__).parent / "migrations" / "versions"
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RELEASED} == RELEASED
+
+
+@pytest.mark.parametrize("release", [name[:4] for name in RELEASED])
+def test_a_record_of_every_release_comes_to_todays_form_with_all_that_stands_in_it(
+    where: StoreSettings, tmp_path: Path, release: str
+) -> None:
+    def to_release(connection: Connection) -> None:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, release)
+
+    facts = [
+        Fact(event_id=f"ev_{n}", kind="NoteAdded", at_us=n, case_id="case_1", words=f"请出示营业执照 {n}")
+        for n in range(300)
+    ]
+
+    async def act() -> None:
+        engine = create_async_engine(url_of(where, tmp_path))
+        async with engine.begin() as connection:
+            await connection.run_sync(to_release)
+        store = Store(engine, engine)
+        appender = await Appender.load(store, ManualClock())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(appender.run)
+            stored = await appender.append(facts)
+            tasks.cancel_scope.cancel()
+        await store.close()
+        assert (await migrate(where, tmp_path))[0].startswith(release)
+        async with open_store(where, tmp_path) as store, store.reading() as connection:
+            assert await timeline.after(connection, -1, 1000) == stored
+            assert len(await timeline.search(store, connection, "执照 299", 10)) == 1
+            question = Question(case_id="case_1", limit=1000)
+            assert [each.fact for each in await timeline.page(store, connection, question)] == facts
+        assert [defect async for defect in check(tmp_path, where)] == []
+
+    anyio.run(act)
 
 
 def test_a_database_is_migrated_once_and_opened_only_in_todays_form(where: StoreSettings, tmp_path: Path) -> None:
