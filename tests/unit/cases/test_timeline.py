@@ -110,3 +110,30 @@ def test_words_and_places_of_the_log(where: StoreSettings, tmp_path: Path) -> No
         assert await timeline.one(connection, "ev_none") is None
 
     asked(where, tmp_path, ask)
+
+
+def test_what_is_said_often_seldom_or_long_ago_is_found_and_the_newest_of_it_first(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    """More events than one look at the newest covers."""
+    said = ["从前有过", "罕见的话", *["从前有过"] * 19, *["经常说到"] * 5_100]
+    facts = [Fact(event_id=f"ev_{n}", kind="WordsHeard", at_us=n, words=words) for n, words in enumerate(said)]
+
+    async def main() -> None:
+        async with opened(where, tmp_path) as store:
+            appender = await Appender.load(store, ManualClock())
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(appender.run)
+                await appender.append(facts)
+                tasks.cancel_scope.cancel()
+            async with store.reading() as connection:
+                for words, places in (
+                    ("经常", range(len(said) - 1, len(said) - 11, -1)),
+                    ("从前", range(20, 10, -1)),
+                    ("罕见", [1]),
+                    ("没有", []),
+                ):
+                    found = await timeline.search(store, connection, words, 10)
+                    assert [each.seq for each in found] == list(places)
+
+    anyio.run(main)
