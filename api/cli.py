@@ -143,6 +143,9 @@ def verify(
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="MP4, MPEG-TS or FLV files of one camera.", exists=True)],
     device: Annotated[str, typer.Option(help="The camera's id or name.")],
+    case: Annotated[
+        Optional[str], typer.Option(help="The case, by id or number, that the recordings belong to.")
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -158,6 +161,11 @@ def ingest(
         why = "more than one active device is called" if found else "no active device"
         typer.echo(f"onrecord: {why} {device!r}; 'onrecord device list' shows all", err=True)
         raise typer.Exit(1)
+    try:
+        case_id = None if case is None else anyio.run(_open_case, settings, case)
+    except OnRecordError as error:
+        typer.echo(f"onrecord: {error}", err=True)
+        raise typer.Exit(1) from error
     is_shown = sys.stderr.isatty()
 
     def progress(file: Path, seconds: float) -> None:
@@ -167,6 +175,8 @@ def ingest(
     taken = anyio.run(run, settings, access, found[0], files, progress)
     if is_shown:
         typer.echo("", err=True)
+    if case_id is not None:
+        _leave_slips(settings.data, case_id, [each.recording_id for each in taken if each.recording_id])
     if as_json:
         typer.echo(json.dumps({"items": [dataclasses.asdict(each) for each in taken]}, ensure_ascii=False))
     for each in taken:
@@ -176,6 +186,33 @@ def ingest(
             typer.echo(f"{each.recording_id or '-'}  {each.seconds:.3f} s  {each.segments} segments  {each.file}")
     if any(each.error for each in taken):
         raise typer.Exit(1)
+
+
+async def _open_case(settings: "Settings", case: str) -> str:
+    """The id of an open case. Raises: ThingUnknown, StateConflict, StoreUnavailable, SchemaOutdated."""
+    from cases.casework.case_acts import case_named, the_open_case
+    from cases.custody.check import is_server_running
+    from cases.store.engine import open_for_check
+
+    running = is_server_running(settings.data)
+    async with (
+        open_for_check(settings.store, settings.data, is_running=running) as store,
+        store.reading() as connection,
+    ):
+        found = await case_named(connection, case)
+        return (await the_open_case(connection, found.case_id)).case_id
+
+
+def _leave_slips(data: Path, case_id: str, recording_ids: list[str]) -> None:
+    import getpass
+
+    from cases.casework import slips
+
+    for recording_id in recording_ids:
+        try:
+            slips.leave(data, slips.AttachSlip(case_id, recording_id, getpass.getuser()))
+        except OnRecordError as error:
+            typer.echo(f"onrecord: {error}", err=True)
 
 
 @app.command()

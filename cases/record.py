@@ -5,6 +5,7 @@ A database that is away stops nothing but itself: recording goes on, facts wait 
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,16 +13,22 @@ import anyio.to_thread
 import structlog
 
 from cases.appender import Appender
-from cases.casework.recordings import Attaching
+from cases.casework import slips
+from cases.casework.actor import Actor
+from cases.casework.recordings import Attaching, attach
+from cases.casework.rows import Recording, find
+from cases.casework.slips import AttachSlip
 from cases.custody.heads import Heads
 from cases.custody.witness import FolderWitness, HttpWitness, StampWitness, Witness, read_roots
 from cases.export import console
 from cases.export.jobs import Exports
+from cases.facts import microseconds
 from cases.inbox import Inbox
 from cases.store.engine import Store, migrate, open_store
+from cases.store.tables import recordings
 from cases.tail import Tail
 from pipeline.clock import Clock
-from pipeline.errors import OnRecordError, StorageError, StoreUnavailable
+from pipeline.errors import CaseworkError, OnRecordError, StorageError, StoreUnavailable
 from pipeline.outbox import Outbox, OutboxReader
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
@@ -30,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
-_EXPORTS_EVERY_S = 2.0
+_SLIPS_EVERY_S = 2.0
 _DRAIN_S = 5.0
 
 
@@ -128,7 +135,7 @@ class Record:
                     tasks.start_soon(inbox.run)
                     tasks.start_soon(opened.heads.run)
                     tasks.start_soon(exports.run)
-                    tasks.start_soon(self._register, appender)
+                    tasks.start_soon(self._take_slips, store, appender)
                     if self.refusal and self._opened.is_set():
                         log.info("the record is open again")
                     self._now, self.refusal = opened, ""
@@ -138,16 +145,35 @@ class Record:
                 self._now = None
                 appender.close()
 
-    async def _register(self, appender: Appender) -> None:
-        """Copies that `onrecord export` gave out become facts."""
+    async def _take_slips(self, store: Store, appender: Appender) -> None:
+        """What consoles did beside this server: copies they gave out, recordings they made for a case."""
         while True:
             try:
                 for slip, fact in await anyio.to_thread.run_sync(console.left, self._data):
                     await appender.append([] if fact is None else [fact])
                     await anyio.to_thread.run_sync(console.registered, slip)
+                for slip, wanted in await anyio.to_thread.run_sync(slips.left, self._data):
+                    if wanted is None or await self._attached(store, appender, wanted):
+                        await anyio.to_thread.run_sync(slips.done, slip)
             except StorageError as error:
-                log.error("copies that were given out cannot be registered", reason=str(error))
-            await anyio.sleep(_EXPORTS_EVERY_S)
+                log.error("what consoles did cannot be read or taken away", reason=str(error))
+            await anyio.sleep(_SLIPS_EVERY_S)
+
+    async def _attached(self, store: Store, appender: Appender, wanted: AttachSlip) -> bool:
+        """Whether the slip is done with; not while its recording is still on its way. Raises: StoreUnavailable."""
+        async with store.reading() as connection:
+            if await find(connection, Recording, recordings, wanted.recording_id) is None:
+                return False
+        actor = Actor("console", wanted.name, microseconds(self._clock.utc_s()))
+        try:
+            await appender.change(
+                partial(
+                    attach, actor=actor, case_id=wanted.case_id, recording_id=wanted.recording_id, step_id=None,
+                )
+            )  # fmt: skip
+        except CaseworkError as error:
+            log.error("a recording is not attached to its case", recording_id=wanted.recording_id, reason=str(error))
+        return True
 
     def _heads(self, store: Store, appender: Appender) -> Heads:
         return Heads(

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.casework import values
 from cases.casework.actor import Actor
 from cases.casework.kinds import StepKinds
-from cases.casework.rows import Case, Item, Step, find, the_case, the_item, the_recording, the_step
+from cases.casework.rows import Case, Item, Step, all_of, find, the_case, the_item, the_recording, the_step
 from cases.facts import Fact, JsonValue
 from cases.store.tables import cases, events, items, steps
-from pipeline.errors import StateConflict, ValueRefused, VersionStale
+from pipeline.errors import StateConflict, ThingUnknown, ValueRefused, VersionStale
 from pipeline.ids import derived_event_id
 
 CLASSES = ("ordinary", "major", "no_case")
@@ -70,6 +70,16 @@ async def the_open_case(connection: AsyncConnection, case_id: str) -> Case:
     if case.state != "open":
         raise StateConflict(f"case {case.number} is closed; open it again first")
     return case
+
+
+async def case_named(connection: AsyncConnection, wanted: str) -> Case:
+    """By its id or its number. Raises: ThingUnknown."""
+    found = await all_of(
+        connection, Case, select(cases).where(or_(cases.c.case_id == wanted, cases.c.number == wanted))
+    )
+    if not found:
+        raise ThingUnknown(f"no case has the id or the number {wanted!r}")
+    return found[0]
 
 
 async def open_case(connection: AsyncConnection, actor: Actor, wanted: CaseWanted) -> tuple[Case, Sequence[Fact]]:

@@ -10,15 +10,15 @@ from pathlib import Path
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cases.casework.case_acts import case_named
 from cases.casework.rows import Case, Item, Recording, Step, all_of
 from cases.custody import proofs
 from cases.custody.checkpoint import SignedHead
 from cases.custody.merkle import HashName, ReadTile
 from cases.facts import Fact, JsonValue, parse_entry
 from cases.store.engine import Store
-from cases.store.tables import case_events, cases, events, items, links, recordings, steps
+from cases.store.tables import case_events, events, items, links, recordings, steps
 from pipeline.clock import rfc3339
-from pipeline.errors import ThingUnknown
 
 _PAGE = 500
 _TILES = 512  # of 8 KiB each, kept for the next proof
@@ -50,11 +50,7 @@ class CaseFile:
     @classmethod
     async def find(cls, store: Store, connection: AsyncConnection, wanted: str, signed: SignedHead) -> "CaseFile":
         """wanted: the case's id, or its number. Raises: ThingUnknown."""
-        asked = select(cases).where(or_(cases.c.case_id == wanted, cases.c.number == wanted))
-        found = await all_of(connection, Case, asked)
-        if not found:
-            raise ThingUnknown(f"no case has the id or the number {wanted!r}")
-        return cls(store, connection, found[0], signed)
+        return cls(store, connection, await case_named(connection, wanted), signed)
 
     async def counts(self) -> tuple[int, int]:
         """Events that the head covers, and those that came later."""

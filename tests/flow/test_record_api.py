@@ -15,6 +15,7 @@ from cases.custody import checkpoint, merkle, proofs
 from cases.export import standalone
 from pipeline.record.signing import read_public_keys
 from tests.serving import Server, onrecord, until
+from tests.tools import needs
 
 pytestmark = pytest.mark.slow
 
@@ -261,3 +262,31 @@ def test_a_case_is_exported_while_it_is_recorded_and_afterwards_and_both_copies_
         assert ask(server, "POST", "/cases/case_x/exports")[0] == 404
         assert onrecord(tmp_path / "data", "export", "沪2", "--out", str(tmp_path / "no.zip")).returncode == 1
         assert not (tmp_path / "no.zip").exists()
+
+
+@needs("ffmpeg")
+def test_files_of_a_camera_are_ingested_for_a_case_while_the_server_runs(tmp_path: Path) -> None:
+    clip = tmp_path / "a.mp4"
+    words = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-t", "3", "-c:v", "libx264", "-g", "25", str(clip)]
+    subprocess.run(["ffmpeg", "-v", "error", *words], check=True, timeout=60)
+    data = tmp_path / "data"
+    with Server(data) as server:
+        server.add_device("cam 1")
+        case_id = ask(server, "POST", "/cases", {"number": "沪1", "title": "超市案"})[1]["case_id"]
+        refused = onrecord(data, "ingest", str(clip), "--device", "cam 1", "--case", "沪9")
+        assert refused.returncode == 1
+        assert "no case has the id or the number" in refused.stderr
+        assert not list(data.rglob("manifest.jsonl"))
+        done = onrecord(data, "ingest", str(clip), "--device", "cam 1", "--case", "沪1", "--json")
+        assert done.returncode == 0, done.stderr
+        recording_id = json.loads(done.stdout)["items"][0]["recording_id"]
+
+        def links() -> list[object]:
+            tree = ask(server, "GET", f"/cases/{case_id}/recordings")[1]
+            return [(each["recording_id"], each["how"]) for each in tree["items"]]  # type: ignore[attr-defined]
+
+        until(lambda: links() == [(recording_id, "hand")], "the recording in its case")
+        assert not list((data / "untold").iterdir())
+        kinds = [each["kind"] for each in ask(server, "GET", f"/cases/{case_id}/timeline")[1]["items"]]  # type: ignore[attr-defined]
+        assert {"RecordingStarted", "SegmentClosed", "StreamEnded", "RecordingAttached"} <= set(kinds)
+    assert onrecord(data, "verify", str(data)).returncode == 0
