@@ -13,7 +13,21 @@ from api import problems
 from api.doors import Doors
 from api.live_files import LiveFiles
 from api.permissions import check_declared
-from api.routes import cases, custody, exports, health, ingest, people, session, streams, timeline
+from api.routes import (
+    accounts,
+    approvals,
+    audit,
+    cases,
+    custody,
+    exports,
+    health,
+    ingest,
+    people,
+    recordings,
+    session,
+    streams,
+    timeline,
+)
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
 _App: TypeAlias = Callable[
@@ -21,6 +35,22 @@ _App: TypeAlias = Callable[
 ]
 
 WEB_DIST = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+ROUTERS = (
+    health.router,
+    session.router,
+    streams.router,
+    ingest.router,
+    cases.router,
+    people.router,
+    timeline.router,
+    custody.router,
+    exports.router,
+    accounts.router,
+    approvals.router,
+    recordings.router,
+    audit.router,
+)
 
 _POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
@@ -44,17 +74,7 @@ def create_app(doors: Doors) -> FastAPI:
     app = FastAPI(title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None)
     app.state.doors = doors
     problems.install(app)
-    for router in (
-        health.router,
-        session.router,
-        streams.router,
-        ingest.router,
-        cases.router,
-        people.router,
-        timeline.router,
-        custody.router,
-        exports.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
     check_declared(app.routes)
     app.add_middleware(SecurityHeaders)

@@ -4,15 +4,24 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 from fastapi import HTTPException, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.doors import Doors
+from api.permissions import Asker
 from cases.access import Principal
 from cases.casework.actor import Actor
-from cases.facts import microseconds
+from cases.facts import Fact, microseconds
+from cases.reach import reached_case
 from cases.record import Open
-from pipeline.errors import ValueRefused
+from pipeline.errors import StorageError, ValueRefused
+
+T = TypeVar("T")
+Values = TypeVarTuple("Values")
+Acted: TypeAlias = tuple[T, Sequence[Fact]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
@@ -24,6 +33,13 @@ def record_of(request: Request) -> Open:
     return doors.record.open
 
 
+def must_be_logged(request: Request) -> None:
+    """Raises: StorageError: views and copies cannot be logged now, so there is none."""
+    doors: Doors = request.app.state.doors
+    if doors.runtime.outbox.is_failed:
+        raise StorageError("what is viewed and copied cannot be logged now, so nothing is served")
+
+
 def actor_of(request: Request, principal: Principal) -> Actor:
     """Whoever acts, now. Raises: ValueRefused: an Idempotency-Key that is none."""
     doors: Doors = request.app.state.doors
@@ -32,11 +48,24 @@ def actor_of(request: Request, principal: Principal) -> Actor:
         raise ValueRefused("Idempotency-Key", "it is not 1 to 200 printable signs")
     route = f"{request.method} {request.url.path}"
     return Actor(
-        principal.principal_id,
+        principal.by,
         principal.name,
         microseconds(doors.runtime.clock.utc_s()),
         f"{route} {key}" if key else "",
     )
+
+
+def within_case(
+    asker: Asker, act: Callable[[AsyncConnection, Actor, str, *Values], Awaitable[Acted[T]]], actor: Actor,
+    case_id: str, *more: *Values,
+) -> Callable[[AsyncConnection], Awaitable[Acted[T]]]:  # fmt: skip
+    """`act` on a case, once it is sure, in the same transaction, that the case is within reach."""
+
+    async def guarded(connection: AsyncConnection) -> Acted[T]:
+        await reached_case(connection, asker.within, case_id)
+        return await act(connection, actor, case_id, *more)
+
+    return guarded
 
 
 def version_of(request: Request) -> int:

@@ -23,9 +23,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 config_app = typer.Typer(no_args_is_help=True, help="Check or show the settings.")
 device_app = typer.Typer(no_args_is_help=True, help="Cameras and their stream keys.")
 token_app = typer.Typer(no_args_is_help=True, help="Tokens for people and scripts.")
+user_app = typer.Typer(no_args_is_help=True, help="Accounts of people.")
+unit_app = typer.Typer(no_args_is_help=True, help="Units, and which lies below which.")
 app.add_typer(config_app, name="config")
 app.add_typer(device_app, name="device")
 app.add_typer(token_app, name="token")
+app.add_typer(user_app, name="user")
+app.add_typer(unit_app, name="unit")
 
 ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="YAML file with settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -467,19 +471,145 @@ def device_revoke(
     typer.echo(f"revoked {count}")
 
 
+@device_app.command("assign")
+def device_assign(
+    login: Annotated[str, typer.Argument(help="The account, by its login.")],
+    names: Annotated[list[str], typer.Argument(help="Ids or names of the cameras it watches from now on.")],
+    config: ConfigFile = None,
+) -> None:
+    """Say which cameras a viewer watches."""
+    access = _access(_settings(config))
+    known = [each.device for each in access.devices() if each.revoked_at is None]
+    device_ids = []
+    for name in names:
+        found = [device.device_id for device in known if name in _names(device)]
+        if len(found) != 1:
+            typer.echo(f"onrecord: no one active device {name!r}; 'onrecord device list' shows all", err=True)
+            raise typer.Exit(1)
+        device_ids += found
+    access.accounts.assign(access.accounts.named(login).account_id, device_ids, "console")
+
+
+@user_app.command("add")
+def user_add(
+    login: Annotated[str, typer.Argument(help="What the person signs in with.")],
+    role: Annotated[str, typer.Option(help="What the person may do, see docs/permissions.md.")],
+    name: Annotated[str, typer.Option(help="The person's name, as logs and watermarks show it.")] = "",
+    unit: Annotated[str, typer.Option(help="Whose streams and cases the person reaches; none: the bureau's.")] = "",
+    officer: Annotated[str, typer.Option(help="The officer's id, where the person is one.")] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """A new account; prints a link with which its owner comes in once and chooses a password."""
+    settings = _settings(config)
+    access = _access(settings)
+    account = access.accounts.add(login, name or login, role, unit=unit, officer_id=officer)
+    link = _user_link(settings, access, account.account_id)
+    if as_json:
+        typer.echo(json.dumps({"account_id": account.account_id, "login": account.login, "link": link}))
+    else:
+        typer.echo(link)
+
+
+@user_app.command("list")
+def user_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """All accounts."""
+    rows = [dataclasses.asdict(each) for each in _access(_settings(config)).accounts.all()]
+    if as_json:
+        typer.echo(json.dumps({"items": rows, "next_cursor": None}, ensure_ascii=False))
+        return
+    for row in rows:
+        state = "disabled" if row["disabled_at"] else "active  " if row["has_password"] else "invited "
+        typer.echo(f"{row['account_id']}  {state}  {row['role']:14}  {row['login']}  {row['name']}  {row['unit']}")
+
+
+@user_app.command("link")
+def user_link(
+    login: Annotated[str, typer.Argument(help="The account, by its login.")], config: ConfigFile = None
+) -> None:
+    """A new link for who forgot the password; a second factor that was set is asked for all the same."""
+    settings = _settings(config)
+    access = _access(settings)
+    typer.echo(_user_link(settings, access, access.accounts.named(login).account_id))
+
+
+@user_app.command("forget-second-factor")
+def user_forget(
+    login: Annotated[str, typer.Argument(help="The account, by its login.")], config: ConfigFile = None
+) -> None:
+    """For who lost the authenticator and the recovery codes; the sessions of the account end."""
+    access = _access(_settings(config))
+    access.accounts.forget_totp(access.accounts.named(login).account_id, "console")
+
+
+@user_app.command("disable")
+def user_disable(
+    login: Annotated[str, typer.Argument(help="The account, by its login.")], config: ConfigFile = None
+) -> None:
+    """End an account: its sessions, tokens, tickets and open views, within 2 s."""
+    access = _access(_settings(config))
+    access.accounts.disable(access.accounts.named(login).account_id)
+
+
+@user_app.command("enable")
+def user_enable(
+    login: Annotated[str, typer.Argument(help="The account, by its login.")], config: ConfigFile = None
+) -> None:
+    """Let an account that was disabled sign in again."""
+    access = _access(_settings(config))
+    access.accounts.enable(access.accounts.named(login).account_id)
+
+
+@unit_app.command("put")
+def unit_put(
+    name: Annotated[str, typer.Argument(help="The unit's name, as cameras and cases carry it.")],
+    under: Annotated[str, typer.Option(help="The unit above; none for the top.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Enter a unit, or hang it below another one."""
+    _access(_settings(config)).units.put(name, under or None)
+
+
+@unit_app.command("list")
+def unit_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """The tree of units."""
+    rows = [{"name": name, "parent": parent} for name, parent in _access(_settings(config)).units.all()]
+    if as_json:
+        typer.echo(json.dumps({"items": rows, "next_cursor": None}, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(f"{row['name']}  ({row['parent'] or 'top'})" for row in rows))
+
+
 @token_app.command("create")
 def token_create(
-    role: Annotated[str, typer.Option(help="What the token may do, see docs/architecture.md.")],
+    role: Annotated[str, typer.Option(help="What the token may do, see docs/permissions.md.")],
     name: Annotated[str, typer.Option(help="Whose it is.")] = "",
     days: Annotated[float, typer.Option(min=0.001, help="How long it lasts.")] = 30.0,
+    unit: Annotated[str, typer.Option(help="Whose streams and cases it reaches; none: the bureau's.")] = "",
+    device: Annotated[Optional[list[str]], typer.Option(help="Id of a camera that is assigned to it.")] = None,
+    scope: Annotated[
+        Optional[list[str]], typer.Option(help="A permission it is held to; none: all of the role.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Print a new token alone on stdout."""
     from cases.access import ROLES
+    from cases.rights import table
 
     if role not in ROLES:
         raise typer.BadParameter(f"no role {role!r}; one of {', '.join(ROLES)}", param_hint="--role")
-    typer.echo(_access(_settings(config)).create_token(role, name, days * 86400))
+    if strange := set(scope or ()) - table().keys():
+        raise typer.BadParameter(f"no permission {', '.join(sorted(strange))}", param_hint="--scope")
+    typer.echo(
+        _access(_settings(config)).create_token(
+            role, name, days * 86400, unit=unit, device_ids=device or (), scopes=scope or ()
+        )
+    )
+
+
+def _user_link(settings: "Settings", access: "Access", account_id: str) -> str:
+    page = settings.api.public_url.rstrip("/") or f"http://127.0.0.1:{settings.api.port}"
+    return f"{page}/#code={access.accounts.link(account_id, settings.access.link_s)}"
 
 
 def _names(device: "Device") -> tuple[str, str]:

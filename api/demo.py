@@ -12,12 +12,15 @@ from cases.access import Access
 from cases.casework import case_acts, people
 from cases.casework.actor import Actor
 from cases.casework.case_acts import CaseWanted
+from cases.casework.rows import OFFICERS, Officer, all_of
 from cases.facts import microseconds
+from pipeline.errors import ThingUnknown
 from pipeline.media import Device
 from pipeline.settings import Settings
 from pipeline.simulate.fleet import Fleet
 from pipeline.simulate.schedule import Schedule, load_schedule
 
+_BUREAU = "演示市市场监督管理局"
 SCHEDULE = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
 
 
@@ -28,9 +31,9 @@ async def demo(settings: Settings, *, is_headless: bool, seconds: float | None) 
     async def beside(running: Running) -> None:
         devices = _enrol(running.doors.access, schedule)
         await _open_cases(running.doors, schedule, {name: device.device_id for name, (device, _) in devices.items()})
-        code = running.doors.access.create_link("commander", "demo", settings.api.sign_in_link_s)
-        link = f"{running.url}/#code={code}"
-        _say(running, link, settings.data)
+        links = await _people(running, schedule, settings.api.sign_in_link_s)
+        link = links["commander"]
+        _say(running, links, settings.data)
         if not is_headless:
             await anyio.to_thread.run_sync(_open_browser, link)
         urls = {name: f"rtmp://127.0.0.1:{running.rtmp_port}/live/{key}" for name, (_, key) in devices.items()}
@@ -54,7 +57,12 @@ async def _open_cases(doors: Doors, schedule: Schedule, device_ids: Mapping[str,
     at_work: dict[str, tuple[str, str]] = {}
     for wanted in schedule.cases:
         asked = CaseWanted(
-            number=wanted.number, kind=wanted.kind, class_=wanted.class_, title=wanted.title, party=wanted.party
+            number=wanted.number,
+            kind=wanted.kind,
+            class_=wanted.class_,
+            title=wanted.title,
+            party=wanted.party,
+            unit=_BUREAU,
         )
         case = await change(partial(case_acts.open_case, actor=_actor(doors, wanted.number), wanted=asked))
         if case.state != "open":
@@ -86,14 +94,45 @@ async def _open_cases(doors: Doors, schedule: Schedule, device_ids: Mapping[str,
         )  # fmt: skip
 
 
+async def _people(running: Running, schedule: Schedule, link_s: float) -> dict[str, str]:
+    """One account of each kind, without a password, and the link with which it comes in; by login."""
+    doors, links = running.doors, dict[str, str]()
+    unit = _BUREAU
+    async with (await doors.record.wait_open()).store.reading() as connection:
+        found = await all_of(connection, Officer, OFFICERS)
+    first = next((each for each in found if each.name == schedule.devices[0].officer), None)
+    if unit not in dict(doors.access.units.all()):
+        doors.access.units.put(unit, None, "demo")
+        for each in sorted({device.unit for device in schedule.devices}):
+            doors.access.units.put(each, unit, "demo")
+    for login, name, role, unit_of, officer_id in (
+        ("commander", "指挥员", "commander", unit, ""),
+        ("officer", schedule.devices[0].officer, "officer", unit, "" if first is None else first.officer_id),
+        ("archivist", "档案员", "archivist", unit, ""),
+        ("analyst", "分析员", "analyst", unit, ""),
+        ("admin", "系统管理员", "system_admin", "", ""),
+        ("security", "安全管理员", "security_admin", "", ""),
+        ("audit", "审计管理员", "audit_admin", "", ""),
+    ):
+        try:
+            account = doors.access.accounts.named(login)
+        except ThingUnknown:
+            account = doors.access.accounts.add(login, name, role, unit=unit_of, officer_id=officer_id, by="demo")
+        code = doors.access.accounts.link(account.account_id, link_s, "demo", must_enrol=False)
+        links[login] = f"{running.url}/#code={code}"
+    return links
+
+
 def _actor(doors: Doors, key: str) -> Actor:
     return Actor("demo", "demo", microseconds(doors.runtime.clock.utc_s()), key)
 
 
-def _say(running: Running, link: str, data: Path) -> None:
+def _say(running: Running, links: Mapping[str, str], data: Path) -> None:
     _print("")
     _print(f"  OnRecord 执鉴  {running.url}")
-    _print(f"  Sign in once · 一次性登录链接:  {link}")
+    _print(f"  Sign in once · 一次性登录链接:  {links['commander']}")
+    for login in ("officer", "archivist", "analyst", "security", "audit"):
+        _print(f"    as {login:10} {links[login]}")
     _print(f"  Publish · 推流:  rtmp://HOST:{running.rtmp_port}/live/STREAM_KEY   (onrecord device add NAME)")
     _print(f"  Data · 数据:  {data.resolve()}")
     _print("")

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 from api.http_door import Crowd
+from api.live_rights import LiveRights
+from api.playbacks import Playbacks
 from api.tickets import Tickets
 from cases.access import Access
+from cases.access.passwords import Passwords
 from cases.casework.kinds import StepKinds
 from cases.record import Record
 from pipeline.app import Runtime
+from pipeline.record.playback import Playback
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +24,7 @@ class Doors:
     crowd: Crowd
     record: Record
     step_kinds: StepKinds
+    live_rights: LiveRights
+    passwords: Passwords
+    playback: Playback
+    playbacks: Playbacks

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import socket
+import struct
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from pipeline.descriptors import is_scarce
 from pipeline.settings import ApiSettings
 
 SWEEP_S = 0.5
+CUT = "onrecord.cut"
+"""Extension of the ASGI scope: a function that ends the connection with all that was not received yet."""
 _MAX_HEAD_BYTES = 65_536  # of a request's line and headers, or of anything in a body that is not the body
 _MAX_URL_BYTES = 8192
 _MAX_WAITING_REQUESTS = 8  # sent before the answer to the first; browsers send none
@@ -168,6 +171,13 @@ class HttpDoor(HttpToolsProtocol):
         self._hang_up()
         self.transport.abort()
 
+    def cut(self) -> None:
+        """Close at once, and send nothing of what waits in the kernel either: the peer may have no more of it."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
     def refuse(self, status: HTTPStatus) -> None:
         """Say why, and close."""
         self._status = status
@@ -201,6 +211,7 @@ class HttpDoor(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
+            self.scope.setdefault("extensions", {})[CUT] = self.cut  # type: ignore[assignment]  # our own
             self.cycle.__class__ = _WholeCycle  # uvicorn has no other way to choose it
             self._cycles = [each for each in self._cycles if not each.response_complete] + [self.cycle]
         self._is_endless = str(self.scope.get("path", "")).startswith(_ENDLESS)

@@ -15,12 +15,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.doors import Doors
-from api.permissions import PERMISSIONS
 from api.problems import problem
-from pipeline.errors import AccessDenied, StreamUnknown
+from cases.access import Principal
+from cases.rights import reach_of
+from pipeline.errors import AccessDenied, StorageError, StreamUnknown
 from pipeline.hub import Stream
 from pipeline.live.hls import TARGET_DURATION_S
 from pipeline.live.hls_views import MOST_WAITING, HlsView
+from pipeline.live.viewer import Watcher
 
 Headers: TypeAlias = Callable[[Scope], list[tuple[bytes, bytes]]]
 """Header lines for the answer to a request."""
@@ -54,7 +56,7 @@ class LiveFiles:
         try:
             kind, body = await self._answer(scope, found)
             headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-        except (AccessDenied, StreamUnknown, _BadQuery, _TooManyWaiting, TimeoutError) as error:
+        except (AccessDenied, StreamUnknown, StorageError, _BadQuery, _TooManyWaiting, TimeoutError) as error:
             said = _refusal(error)
             status, headers, body = said.status_code, said.raw_headers, bytes(said.body)
         await send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers(scope)]})
@@ -97,21 +99,28 @@ class LiveFiles:
         view = views.by_right(right, stream_id) if ticket or bearer else None
         if view is not None:
             return view
-        principal_id = self._principal_id(stream_id, ticket, bearer)
+        principal, why = self._principal(stream_id, ticket, bearer)
         stream = self._living(stream_id)
+        if not self._doors.live_rights.may(principal, "streams.watch", stream):
+            raise StreamUnknown("no such stream is live")
+        if self._doors.runtime.outbox.is_failed:
+            raise StorageError("views cannot be logged now, so none begins")
         if views.is_full:
             raise StreamUnknown("as many viewers as live.max_viewers allows")
-        return views.begin(stream, principal_id, right)
+        watcher = Watcher(principal.principal_id, principal.by, principal.name, why)
+        return views.begin(stream, watcher, right)
 
-    def _principal_id(self, stream_id: str, ticket: str, bearer: str) -> str:
-        access = self._doors.access
+    def _principal(self, stream_id: str, ticket: str, bearer: str) -> tuple[Principal, str]:
+        """Who asks, and what for. Raises: AccessDenied."""
+        access, why = self._doors.access, "duty"
         if bearer:
             principal = access.who(bearer, kind="token")
         else:
-            principal = access.named(self._doors.tickets.redeem(ticket, stream_id))
-        if principal is None or principal.role not in PERMISSIONS["streams.watch"]:
+            found = self._doors.tickets.redeem(ticket, stream_id)
+            principal, why = access.named(found.principal_id), found.why
+        if principal is None or principal.needs or reach_of(principal, "streams.watch") is None:
             raise AccessDenied("this token or ticket may not watch")
-        return principal.principal_id
+        return principal, why
 
     def _living(self, stream_id: str) -> Stream:
         stream = self._doors.runtime.stream(stream_id)
@@ -143,12 +152,16 @@ def _waiting(view: HlsView) -> Iterator[None]:
         view.waiting -= 1
 
 
-def _refusal(error: AccessDenied | StreamUnknown | _BadQuery | _TooManyWaiting | TimeoutError) -> Response:
+def _refusal(
+    error: AccessDenied | StreamUnknown | StorageError | _BadQuery | _TooManyWaiting | TimeoutError,
+) -> Response:
     match error:
         case AccessDenied():
             return problem(401, str(error))
         case StreamUnknown():
             return problem(404, str(error))
+        case StorageError():
+            return problem(503, str(error), "check the disk of the server")
         case _BadQuery():
             return problem(400, str(error))
         case _TooManyWaiting():

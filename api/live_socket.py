@@ -21,11 +21,11 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from api.doors import Doors
-from api.permissions import PERMISSIONS
 from cases.access import Principal
+from cases.rights import reach_of
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.hub import Stream
-from pipeline.live.viewer import Viewer
+from pipeline.live.viewer import Viewer, Watcher
 
 _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
@@ -41,7 +41,7 @@ class _Wish:
     """What a viewer asked for and may have."""
 
     stream: Stream
-    principal: Principal
+    watcher: Watcher
     only_keys: bool
 
 
@@ -166,7 +166,7 @@ class LiveSocket(asyncio.Protocol):
                 self._protocol.send_response(response)
                 self._send_pending()
                 live = self.doors.runtime.live
-                self._viewer = live.watch(wish.stream, self, wish.principal.principal_id, only_keys=wish.only_keys)
+                self._viewer = live.watch(wish.stream, self, wish.watcher, only_keys=wish.only_keys)
                 self._viewer.begin()
                 return
         self._protocol.send_response(response)
@@ -184,29 +184,38 @@ class LiveSocket(asyncio.Protocol):
         if origin is not None and origin.partition("://")[2] != host:
             raise _Refused(HTTPStatus.FORBIDDEN, "only our own page may open this feed from a browser")
         query = parse_qs(parts.query)
-        principal = self._principal(request, words[1], query.get("ticket", [""])[0])
+        principal, why = self._principal(request, words[1], query.get("ticket", [""])[0])
         if principal is None:
             raise _Refused(HTTPStatus.UNAUTHORIZED, "the ticket is unknown, expired, used or for another stream")
-        if principal.role not in PERMISSIONS["streams.watch"]:
+        if principal.needs or reach_of(principal, "streams.watch") is None:
             raise _Refused(HTTPStatus.FORBIDDEN, "this role may not watch")
         stream = self.doors.runtime.stream(words[1])
-        if stream is None or stream.ended_monotonic_s is not None:
+        if (
+            stream is None
+            or stream.ended_monotonic_s is not None
+            or not self.doors.live_rights.may(principal, "streams.watch", stream)
+        ):
             raise _Refused(HTTPStatus.NOT_FOUND, "no such stream is live")
+        if self.doors.runtime.outbox.is_failed:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "views cannot be logged now, so none begins")
         if self.doors.runtime.live.is_full:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "as many viewers as live.max_viewers allows")
         tracks = query.get("tracks", ["all"])
         if tracks not in (["all"], ["key"]):
             raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all' or 'key'")
-        return _Wish(stream, principal, tracks == ["key"])
+        watcher = Watcher(principal.principal_id, principal.by, principal.name, why)
+        return _Wish(stream, watcher, tracks == ["key"])
 
-    def _principal(self, request: Request, stream_id: str, ticket: str) -> Principal | None:
+    def _principal(self, request: Request, stream_id: str, ticket: str) -> tuple[Principal | None, str]:
+        """Who asks, and what for."""
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self.doors.access.who(bearer.strip(), kind="token")
+            return self.doors.access.who(bearer.strip(), kind="token"), "duty"
         try:
-            return self.doors.access.named(self.doors.tickets.redeem(ticket, stream_id))
+            found = self.doors.tickets.redeem(ticket, stream_id)
         except AccessDenied:
-            return None
+            return None, ""
+        return self.doors.access.named(found.principal_id), found.why
 
 
 def live_socket(doors: Doors) -> type[LiveSocket]:

@@ -1,55 +1,67 @@
-"""Who may do what: one table, and the dependency that holds each route to it.
+"""The door of every route: who asks, and how far the policy lets them reach; a route without a permission is refused.
 
-A route without a permission makes the program refuse to start (`check_declared`).
+The table is configs/rules/permissions.yaml; `check_declared` holds the routes to it when the program starts.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
+import structlog
 from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from api.doors import Doors
-from cases.access import ROLES, Principal
+from cases.access import Principal
+from cases.reach import Within
+from cases.rights import reach_of, table
 from pipeline.errors import AccessDenied, SettingsInvalid
 
-SESSION_COOKIE = "onrecord_session"
-_ALL = frozenset(ROLES)
-_WATCHERS = frozenset({"viewer", "commander", "officer", "handler", "reviewer"})
+log = structlog.get_logger(__name__)
 
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "session.own": _ALL,
-    "schema.read": _ALL,
-    "streams.list": _WATCHERS | {"system_admin"},
-    "streams.watch": _WATCHERS,
-    "cases.read": frozenset({"commander", "officer", "handler", "reviewer", "archivist"}),
-    "cases.note": frozenset({"commander", "officer", "handler", "reviewer"}),
-    "cases.handle": frozenset({"commander", "handler"}),
-    "cases.export": frozenset({"commander", "handler", "archivist"}),
-    "log.read": frozenset({"commander", "officer", "handler", "reviewer", "archivist", "audit_admin"}),
-    "people.manage": frozenset({"commander", "system_admin"}),
-}
 PUBLIC = "public"
 """Reason-bearing mark of the few routes a stranger may call: health, metrics, the sign-in itself, the page's files."""
 BY_STREAM_KEY = "by stream key"
 """Mark of the routes that devices call: the stream key in the path or the bearer opens them, and nothing else does."""
+BEFORE_ENROLMENT = frozenset({"session.own"})
+"""What a person may do who has not chosen a password, or set the second factor, that the policy asks for."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-Dependency: TypeAlias = Callable[[Request], Awaitable[Principal]]
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and what the permission of this route reaches for them."""
+
+    principal: Principal
+    within: Within
+
+
+Dependency: TypeAlias = Callable[[Request], Awaitable[Asker]]
 
 
 def require(permission: str) -> Dependency:
     """A dependency that lets in who has `permission`: 401 without a login, 403 without the right."""
-    allowed = PERMISSIONS[permission]
+    table()[permission]  # KeyError: it is in no table
 
-    async def check(request: Request) -> Principal:
+    async def check(request: Request) -> Asker:
         principal = principal_of(request)
-        if principal.role not in allowed:
-            raise HTTPException(403, f"the role {principal.role} may not do this ({permission})")
-        return principal
+        return Asker(principal, within(request.app.state.doors, principal, permission))
 
     check.permission = permission  # type: ignore[attr-defined]  # read by check_declared
     return check
+
+
+def within(doors: Doors, principal: Principal, permission: str) -> Within:
+    """Raises: HTTPException 403: the policy gives this one none of it, or the account must be set up first."""
+    if principal.needs and permission not in BEFORE_ENROLMENT:
+        raise HTTPException(403, f"set your {principal.needs} first: open the page and sign in")
+    reach = reach_of(principal, permission)
+    if reach is None:
+        log.warning("refused", permission=permission, role=principal.role, principal_id=principal.principal_id)
+        raise HTTPException(403, f"the role {principal.role} may not do this ({permission})")
+    return Within.of(principal, reach, doors.access.units)
 
 
 def principal_of(request: Request) -> Principal:
@@ -62,7 +74,7 @@ def principal_of(request: Request) -> Principal:
     if scheme.lower() == "bearer" and bearer:
         principal = doors.access.who(bearer.strip(), kind="token")
     else:
-        principal = doors.access.who(request.cookies.get(SESSION_COOKIE, ""), kind="session")
+        principal = doors.access.who(request.cookies.get(session_cookie(request), ""), kind="session")
         if principal is not None and request.method not in ("GET", "HEAD") and not is_same_origin(request):
             raise HTTPException(403, "a signed-in browser may only send this from our own page")
     if principal is None:
@@ -70,13 +82,29 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def is_trustworthy(request: HTTPConnection) -> bool:
+    """Whether browsers keep `Secure` cookies for this address. Source: W3C Secure Contexts, 3.1."""
+    host = request.headers.get("host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return request.url.scheme in ("https", "wss") or name in _LOOPBACK
+
+
+def session_cookie(request: HTTPConnection) -> str:
+    """Where the address allows it, a name that no other host and no plain HTTP can set (RFC 6265bis, 4.1.3.2)."""
+    return "__Host-onrecord_session" if is_trustworthy(request) else "onrecord_session"
+
+
+def client_cookie(request: HTTPConnection) -> str:
+    return "__Host-onrecord_client" if is_trustworthy(request) else "onrecord_client"
+
+
 def is_same_origin(request: Request) -> bool:
     """Whether a browser says that the request comes from our own page. Source: Fetch Metadata; RFC 6454."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
-        return site in ("same-origin", "none")
+        return site == "same-origin"
     origin = request.headers.get("origin")
-    return origin is None or origin.partition("://")[2] == request.headers.get("host")
+    return origin is not None and origin.partition("://")[2] == request.headers.get("host")
 
 
 def check_declared(routes: Sequence[BaseRoute]) -> None:
@@ -89,6 +117,16 @@ def check_declared(routes: Sequence[BaseRoute]) -> None:
             raise SettingsInvalid(
                 f"route {route.path} is of a kind that cannot declare a permission; make it an APIRoute"
             )
-        declared = any(hasattr(dependency.call, "permission") for dependency in route.dependant.dependencies)
-        if not declared and not {PUBLIC, BY_STREAM_KEY}.intersection(route.tags or []):
+        if permission_of(route.dependant.dependencies) is None and not {PUBLIC, BY_STREAM_KEY}.intersection(
+            route.tags or []
+        ):
             raise SettingsInvalid(f"route {route.path} declares no permission; add Depends(require(…))")
+
+
+def permission_of(dependencies: Sequence[object]) -> str | None:
+    """What a route with these dependencies asks for."""
+    for each in dependencies:
+        permission = getattr(getattr(each, "call", None), "permission", None)
+        if permission is not None:
+            return str(permission)
+    return None

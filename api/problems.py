@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from pipeline.errors import (
     AccessDenied,
     CodecUnsupported,
+    CodeNeeded,
     ContainerUnknown,
     EvidenceError,
     KeyUnknown,
@@ -23,6 +24,7 @@ from pipeline.errors import (
     StoreError,
     StreamUnknown,
     ThingUnknown,
+    TooManyTries,
     ValueRefused,
     VersionStale,
     WorkerFailed,
@@ -31,6 +33,8 @@ from pipeline.errors import (
 log = structlog.get_logger(__name__)
 
 _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
+    (CodeNeeded, 401, "send it as 'second'"),
+    (TooManyTries, 429, "wait some minutes; a browser that you used before is not held up by others' tries"),
     (AccessDenied, 401, "sign in with a one-time link or send 'Authorization: Bearer TOKEN'"),
     (StreamUnknown, 404, "see GET /api/v1/streams for what is there"),
     (KeyUnknown, 401, "check the stream key; 'onrecord device add' makes a new one"),
@@ -72,7 +76,9 @@ def install(app: FastAPI) -> None:
         for kind, status, remedy in _STATUS:
             if isinstance(error, kind):
                 fields = [{"field": error.field, "detail": error.reason}] if isinstance(error, ValueRefused) else []
-                more = {"errors": fields} if fields else {}
+                more: dict[str, object] = {"errors": fields} if fields else {}
+                if isinstance(error, CodeNeeded):
+                    more["title"] = "Second factor needed"
                 return _answer(request, problem(status, str(error), remedy, **more))
         log.error("request failed", route=_route_of(request), kind=type(error).__name__)
         return problem(500, "the program met an error it has no answer for", "see the server's log")

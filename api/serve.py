@@ -6,6 +6,7 @@ import errno
 import fcntl
 import functools
 import gc
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,23 +21,30 @@ import uvicorn
 from api.app import create_app, with_live_files
 from api.doors import Doors
 from api.http_door import SWEEP_S, Crowd, http_door
+from api.live_rights import LiveRights
 from api.live_socket import live_socket
+from api.playbacks import Playbacks
 from api.tickets import Tickets
 from cases.access import Access
+from cases.access.passwords import PROFILES, Passwords
+from cases.access.throttle import Limit
+from cases.access.tokens import Demands
 from cases.casework import kinds
 from cases.record import Record
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
 from pipeline.descriptors import Spare, raise_limit
-from pipeline.errors import AddressInUse, StorageError
+from pipeline.errors import AddressInUse, StorageError, StoreUnavailable
 from pipeline.record.disk import SystemDisk
-from pipeline.settings import ApiSettings, Settings
+from pipeline.record.playback import Playback
+from pipeline.settings import AccessSettings, ApiSettings, Settings
 from pipeline.supervise import Mistake, supervise
 from pipeline.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
 _RIGHTS_EVERY_S = 1.0
+_FIRST = "admin"
 _WEB_STOP_S = 1
 _RECORD_OPENS_S = 2.0
 _RECORD_PAUSE_S = 60.0
@@ -73,8 +81,12 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     ):
         runtime = Runtime(settings, access, clock, access, SystemDisk(open_file=spare.open))
         crowd = Crowd(settings.api, clock)
-        record = Record(settings.store, settings.data, runtime.outbox, clock)
-        doors = Doors(runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load())
+        record = Record(settings.store, settings.data, runtime.outbox, clock, access.file)
+        _demand(access, settings.access)
+        doors = Doors(
+            runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
+            LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), Playback(), Playbacks(clock, runtime.tell),
+        )  # fmt: skip
         await record.prepare()
         certificate = runtime.certificates.get("web")
         server = _WebServer(
@@ -100,12 +112,14 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
             try:
                 with anyio.move_on_after(_RECORD_OPENS_S):  # a database that is away keeps nobody out
                     await record.wait_settled()
+                if beside is None:
+                    _invite(access, settings, _url(settings.api, listener))
                 running = Running(doors, _url(settings.api, listener), runtime.rtmp.port, runtime.rtmp.tls_port)
                 log.info("ready", url=running.url, rtmp_port=running.rtmp_port, rtmps_port=running.rtmps_port)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(runtime.run)
                     tasks.start_soon(_watch_rights, doors)
-                    tasks.start_soon(_watch_crowd, crowd)
+                    tasks.start_soon(_watch_crowd, crowd, doors.playbacks)
                     if beside is not None:
                         tasks.start_soon(beside, running)
                     tasks.start_soon(server.serve, [listener])
@@ -115,10 +129,33 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                     tasks.cancel_scope.cancel()
             finally:  # also when a part broke: recordings are closed all the same; another signal cannot cut this short
                 with anyio.CancelScope(shield=True):
+                    doors.playbacks.close()
                     await runtime.close()
                     await record.drain()
                 keeping.cancel_scope.cancel()
         log.info("stopped")
+
+
+def _invite(access: Access, settings: Settings, url: str) -> None:
+    """While nobody has a password: one link to set up the first account, in a file that only its owner reads."""
+    path = settings.data / "setup-link.txt"
+    accounts = access.accounts.all()
+    if any(each.has_password for each in accounts):
+        path.unlink(missing_ok=True)
+        return
+    known = [each for each in accounts if each.login == _FIRST]
+    first = known[0] if known else access.accounts.add(_FIRST, "系统管理员", "system_admin")
+    link = f"{url}/#code={access.accounts.link(first.account_id, settings.access.link_s)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{link}\n")
+    log.info("no account is set up yet; open the link in this file", file=str(path))
+
+
+def _demand(access: Access, settings: AccessSettings) -> None:
+    profile = PROFILES[settings.profile]
+    access.demands = Demands(settings.second_factor == "all", profile.change_s, settings.idle_s)
+    access.accounts.throttle.limit = Limit(settings.lock_after, settings.lock_s)
 
 
 @contextlib.contextmanager
@@ -134,33 +171,37 @@ def _alone(data: Path) -> Iterator[None]:
 
 
 async def _watch_rights(doors: Doors) -> None:
-    """Close the views of whoever lost the right to watch."""
+    """Close the views of whoever lost the right to watch that stream."""
     live, hls = doors.runtime.live, doors.runtime.hls
     while True:
         await anyio.sleep(_RIGHTS_EVERY_S)
         with contextlib.suppress(StorageError):  # told below, as soon as it matters
             doors.access.notice()
-        watching = {viewer.by for feed in live.feeds.values() for viewer in feed.viewers}
-        for principal_id in watching | hls.principals():
+        with contextlib.suppress(StoreUnavailable):  # told by the record itself; what was known last holds
+            await doors.live_rights.refresh(doors.record, doors.runtime.streams())
+        for right_id, stream_id in live.watched() | hls.watched():
+            stream = doors.runtime.stream(stream_id)
             try:
-                is_gone = doors.access.named(principal_id) is None
+                principal = doors.access.named(right_id)
             except StorageError as error:
                 log.error("rights cannot be read; views go on", reason=str(error))
                 break
-            if is_gone:
-                doors.tickets.revoke(principal_id)
-                live.cut_all_of(principal_id)
-                hls.cut_all_of(principal_id)
+            if principal is None:
+                doors.tickets.revoke(right_id)
+            if principal is None or stream is None or not doors.live_rights.may(principal, "streams.watch", stream):
+                live.cut_off_from(right_id, stream_id)
+                hls.cut_off_from(right_id, stream_id)
 
 
 def _tell_mistake(mistake: Mistake) -> None:
     log.error("the record broke; it is opened anew", kind=mistake.kind, at=mistake.at)
 
 
-async def _watch_crowd(crowd: Crowd) -> None:
+async def _watch_crowd(crowd: Crowd, playbacks: Playbacks) -> None:
     while True:
         await anyio.sleep(SWEEP_S)
         crowd.sweep()
+        playbacks.sweep()
 
 
 @contextlib.contextmanager

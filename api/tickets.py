@@ -17,6 +17,7 @@ class Ticket:
     principal_id: str
     stream_id: str
     expires_s: float
+    why: str = "duty"
 
 
 class Tickets:
@@ -27,19 +28,19 @@ class Tickets:
         self._clock = clock
         self._out: dict[str, Ticket] = {}
 
-    def issue(self, principal_id: str, stream_id: str) -> tuple[str, float]:
-        """(the ticket, when it expires in UTC seconds)."""
+    def issue(self, principal_id: str, stream_id: str, why: str = "duty") -> tuple[str, float]:
+        """(the ticket, when it expires in UTC seconds). why: what the view is for."""
         secret = secrets.token_urlsafe(24)
         now_s = self._clock.monotonic_s()
         for key, ticket in list(self._out.items()):
             if ticket.expires_s > now_s and len(self._out) < _MAX_TICKETS:
                 break
             del self._out[key]
-        self._out[_hash(secret)] = Ticket(principal_id, stream_id, now_s + self._lasts_s)
+        self._out[_hash(secret)] = Ticket(principal_id, stream_id, now_s + self._lasts_s, why)
         return secret, self._clock.utc_s() + self._lasts_s
 
-    def redeem(self, secret: str, stream_id: str) -> str:
-        """The principal who may watch `stream_id`; the ticket is used up.
+    def redeem(self, secret: str, stream_id: str) -> Ticket:
+        """What it is good for; it is used up.
 
         Raises: AccessDenied: unknown, expired, used, or for another stream.
         """
@@ -47,7 +48,7 @@ class Tickets:
         if ticket is None or ticket.stream_id != stream_id or ticket.expires_s < self._clock.monotonic_s():
             raise AccessDenied("this ticket is unknown, expired, used or for another stream; ask for a new one")
         del self._out[_hash(secret)]
-        return ticket.principal_id
+        return ticket
 
     def revoke(self, principal_id: str) -> None:
         """Take back every ticket of this principal."""

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from cases.access.file import AccessFile
 from cases.appender import Appender
 from cases.casework import slips
 from cases.casework.actor import Actor
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 _SLIPS_EVERY_S = 2.0
+_ACTS_EVERY_S = 0.5
+_ACTS = 500
 _DRAIN_S = 5.0
 
 
@@ -56,12 +59,15 @@ class Open:
 class Record:
     """`prepare`, then `run`. refusal: why nothing can be asked of it now; empty: it is open, and takes facts."""
 
-    def __init__(self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock, access: AccessFile | None = None
+    ) -> None:
         self.refusal = "it is being opened"
         self._settings = settings
         self._data = data
         self._outbox = outbox
         self._clock = clock
+        self._access = access
         self._signer = Signer.load(data / "keys")
         self._now: Open | None = None
         self._opened = anyio.Event()
@@ -136,6 +142,8 @@ class Record:
                     tasks.start_soon(opened.heads.run)
                     tasks.start_soon(exports.run)
                     tasks.start_soon(self._take_slips, store, appender)
+                    if self._access is not None:
+                        tasks.start_soon(self._take_acts, self._access, appender)
                     if self.refusal and self._opened.is_set():
                         log.info("the record is open again")
                     self._now, self.refusal = opened, ""
@@ -158,6 +166,17 @@ class Record:
             except StorageError as error:
                 log.error("what consoles did cannot be read or taken away", reason=str(error))
             await anyio.sleep(_SLIPS_EVERY_S)
+
+    async def _take_acts(self, access: AccessFile, appender: Appender) -> None:
+        """What happened to accounts, tokens and devices, in this process or another, into the log."""
+        while True:
+            try:
+                while untaken := access.untaken(_ACTS):
+                    await appender.append([fact for _, fact in untaken])
+                    access.taken(untaken[-1][0])
+            except StorageError as error:
+                log.error("what happened to accounts cannot be taken to the log", reason=str(error))
+            await anyio.sleep(_ACTS_EVERY_S)
 
     async def _attached(self, store: Store, appender: Appender, wanted: AttachSlip) -> bool:
         """Whether the slip is done with; not while its recording is still on its way. Raises: StoreUnavailable."""

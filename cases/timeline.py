@@ -3,7 +3,7 @@
 Order: by when it happened, then by its place in the log; so a late fact stands where it belongs and no page shifts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, and_, or_, select, text
@@ -17,6 +17,7 @@ from cases.store.words import fts5_phrase, tokens, tsquery
 
 _SNIPPET = 60  # signs
 _SNIPPET_BEFORE = 20
+_LOOKED_AT = 200  # places at a time, whether the asker may see them
 _MOST_FOUND = 10_000  # places that the words alone choose, newest first, before the rest of the question is asked
 _TEXTS_SQLITE = text("SELECT rowid AS seq FROM texts WHERE texts MATCH :words ORDER BY rowid DESC LIMIT :most")
 _RECENT_POSTGRESQL = text(
@@ -65,11 +66,32 @@ async def one(connection: AsyncConnection, event_id: str) -> Stored | None:
     return found[0] if found else None
 
 
-async def search(store: Store, connection: AsyncConnection, words: str, limit: int) -> list[Stored]:
-    """Events whose words hold the phrase `words`, the newest learned first."""
-    places = await _places(store, connection, words, limit)
+async def search(
+    store: Store, connection: AsyncConnection, words: str, limit: int,
+    reached: Callable[[Sequence[int]], Awaitable[frozenset[int]]] | None = None,
+) -> list[Stored]:  # fmt: skip
+    """Events whose words hold the phrase `words`, the newest learned first.
+
+    reached: those of some places that the asker may see; None: all. Of 10,000 places at most the newest are looked at.
+    """
+    places = await _places(store, connection, words, limit if reached is None else _MOST_FOUND)
+    if reached is not None:
+        places = await _first(places, limit, reached)
     found = await _read(connection, _ENTRY.where(events.c.seq.in_(places)))
     return sorted(found, key=lambda each: -each.seq)
+
+
+async def _first(
+    places: Sequence[int], limit: int, reached: Callable[[Sequence[int]], Awaitable[frozenset[int]]]
+) -> list[int]:
+    found: list[int] = []
+    for at in range(0, len(places), _LOOKED_AT):
+        page = places[at : at + _LOOKED_AT]
+        may = await reached(page)
+        found += [place for place in page if place in may]
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def snippet(words: str, query: str) -> str:

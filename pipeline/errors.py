@@ -29,6 +29,8 @@ OnRecordError
 │   └── ValueRefused       a field's value cannot be taken
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
+│   ├── CodeNeeded         the password is right, and a code of the second factor is asked for
+│   └── TooManyTries       too many wrong passwords or codes; wait
 ├── AddressInUse           another program listens on our port
 ├── CertificateUnusable    a certificate and its key cannot serve TLS
 └── WorkerFailed           a child process died, hung or answered nonsense
@@ -179,6 +181,16 @@ class EvidenceError(OnRecordError):
 
 class AccessDenied(OnRecordError):
     """Raised when a token, ticket or link is unknown, expired, used up, revoked or meant for another door."""
+
+
+class CodeNeeded(AccessDenied):
+    """Raised when the password is right and the account has a second factor, of which no code was given."""
+
+
+class TooManyTries(AccessDenied):
+    """Raised when too many wrong passwords or codes came from clients that this account does not know."""
+
+    retryable = True
 
 
 class AddressInUse(OnRecordError):

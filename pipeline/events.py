@@ -86,12 +86,13 @@ class TimestampsRepaired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStarted:
-    """The stream is being recorded, under this id."""
+    """The stream is being recorded, under this id. unit: the device's, then."""
 
     at: float
     stream_id: str
     recording_id: str
     device_id: str
+    unit: str = ""
     by: str = "onrecord"
 
     @property
@@ -167,12 +168,14 @@ class RecordingRestored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewStarted:
-    """Somebody began to watch live."""
+    """Somebody began to watch live. by_name: who that is; why: what was said, or "duty"."""
 
     at: float
     stream_id: str
     view_id: str
     by: str
+    by_name: str = ""
+    why: str = "duty"
 
     @property
     def event_id(self) -> EventId:
@@ -189,10 +192,53 @@ class ViewEnded:
     by: str
     watched_s: float
     reason: str
+    by_name: str = ""
 
     @property
     def event_id(self) -> EventId:
         return derived_event_id("ViewEnded", self.view_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStarted:
+    """Somebody began to play a recording. approval_id: what allows it; why: the purpose that was approved."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    view_id: str
+    approval_id: str
+    why: str
+    by: str
+    by_name: str
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("PlaybackStarted", self.view_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackEnded:
+    """Somebody was served these spans of a recording.
+
+    spans: from and to in seconds of its axis, without overlap and in order, as "10.000-30.000,45.000-60.000".
+    watched_s: how long they are together.
+    """
+
+    at: float
+    stream_id: str
+    recording_id: str
+    view_id: str
+    approval_id: str
+    spans: str
+    watched_s: float
+    reason: str
+    by: str
+    by_name: str
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("PlaybackEnded", self.view_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +327,8 @@ Event: TypeAlias = (
     | RecordingRestored
     | ViewStarted
     | ViewEnded
+    | PlaybackStarted
+    | PlaybackEnded
     | PublisherRefused
     | ClockStepped
     | RelayStarted

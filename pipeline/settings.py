@@ -300,6 +300,25 @@ class ApiSettings(Section):
         return self
 
 
+class AccessSettings(Section):
+    """Accounts of people."""
+
+    profile: Literal["dengbao-l3", "asvs"] = Field(
+        "dengbao-l3",
+        description="What passwords must be: GB/T 22239 level 3 (10 signs of 3 kinds, new every 90 days) or OWASP ASVS "
+        "(15 signs, no forced change).",
+    )
+    second_factor: Literal["all", "offered"] = Field(
+        "all", description="all: every account with a password needs a code of an authenticator too."
+    )
+    lock_after: int = Field(
+        5, ge=3, le=100, description="Wrong passwords, after which strangers' browsers must wait; known ones go on."
+    )
+    lock_s: float = Field(900.0, gt=0, description="How long they wait, and how long a wrong password counts.")
+    idle_s: float = Field(3600.0, gt=0, description="A browser session that asks for nothing this long is over.")
+    link_s: float = Field(86400.0, gt=0, description="A link to set up an account must be used within this.")
+
+
 class LogSettings(Section):
     """The log on stderr."""
 
@@ -321,6 +340,7 @@ class Settings(Section):
     relay: RelaySettings = RelaySettings()
     store: StoreSettings = StoreSettings()
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = AccessSettings()
     log: LogSettings = LogSettings()
 
 

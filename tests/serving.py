@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -167,7 +167,7 @@ class Server:
         self,
         path: str,
         method: str = "GET",
-        body: dict[str, object] | None = None,
+        body: Mapping[str, object] | None = None,
         token: str | None = None,
         **headers: str,
     ) -> Answer:
@@ -237,3 +237,17 @@ class Server:
         """The sum of the lines of /metrics whose name and labels match."""
         page = self.ask("/metrics", token="").body.decode()
         return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if re.match(pattern, line))
+
+
+def allow(server: Server, wanted: Mapping[str, object], asked_with: str = "") -> dict[str, object]:
+    """Have an approval asked for with one token and given with those of others, as many as it needs."""
+    answer = server.ask("/api/v1/approvals", "POST", {"purpose": "test", **wanted}, token=asked_with or None)
+    assert answer.status == 201, answer.body
+    approval = answer.tree()
+    for number in range(int(str(approval["needed"]))):
+        with server.access() as access:
+            judge = server.keep(access.create_token("archivist", f"judge {number}"))
+        where = f"/api/v1/approvals/{approval['approval_id']}/decision"
+        answer = server.ask(where, "POST", {"verdict": "approved"}, token=judge)
+        assert answer.status == 200, answer.body
+    return answer.tree()

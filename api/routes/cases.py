@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from sqlalchemy import and_, or_, select
 
-from api.asking import actor_of, cursor_of, named_place_of, record_of, version_of
+from api.asking import actor_of, cursor_of, named_place_of, record_of, version_of, within_case
 from api.doors import Doors
-from api.permissions import require
+from api.permissions import Asker, require, within
 from api.schemas.record import (
     CaseChangeIn,
     CaseIn,
@@ -19,6 +19,8 @@ from api.schemas.record import (
     LinkIn,
     LinkOut,
     LinksOut,
+    MemberOut,
+    MembersOut,
     NoteIn,
     NoteOut,
     ReasonIn,
@@ -33,27 +35,33 @@ from api.schemas.record import (
     step_out,
     us_of,
 )
-from cases.access import Principal
 from cases.casework import case_acts, recordings
 from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
 from cases.casework.kinds import StepKinds
-from cases.casework.rows import Case, Item, Link, Step, all_of, the_case
-from cases.store.tables import cases, items, links, steps
+from cases.casework.rows import Case, Item, Link, Step, all_of
+from cases.reach import reached_case, reached_recording
+from cases.store.tables import cases, items, links, members, steps
+from pipeline.clock import rfc3339
 
 router = APIRouter(prefix="/api/v1")
-Reader = Annotated[Principal, Depends(require("cases.read"))]
-Handler = Annotated[Principal, Depends(require("cases.handle"))]
-Noter = Annotated[Principal, Depends(require("cases.note"))]
+Reader = Annotated[Asker, Depends(require("cases.read"))]
+Handler = Annotated[Asker, Depends(require("cases.handle"))]
+Noter = Annotated[Asker, Depends(require("cases.note"))]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/cases", response_model_by_alias=True)
 async def list_cases(
-    request: Request, _: Reader, state: Literal["open", "closed"] | None = None, limit: Limit = 100, cursor: Cursor = ""
+    request: Request,
+    asker: Reader,
+    state: Literal["open", "closed"] | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = "",
 ) -> CasesOut:
     """The newest first."""
-    asked = select(cases).order_by(cases.c.opened_us.desc(), cases.c.case_id.desc()).limit(limit + 1)
+    asked = select(cases).where(asker.within.cases())
+    asked = asked.order_by(cases.c.opened_us.desc(), cases.c.case_id.desc()).limit(limit + 1)
     if state is not None:
         asked = asked.where(cases.c.state == state)
     if cursor:
@@ -71,15 +79,24 @@ async def list_cases(
 
 
 @router.post("/cases", status_code=201)
-async def open_case(request: Request, response: Response, principal: Handler, wanted: CaseIn) -> CaseOut:
-    """A new case. The same Idempotency-Key opens it once."""
-    actor = actor_of(request, principal)
+async def open_case(request: Request, response: Response, asker: Handler, wanted: CaseIn) -> CaseOut:
+    """A new case, of one's own unit where no other within reach is named. The same Idempotency-Key opens it once."""
+    actor = actor_of(request, asker.principal)
+    unit = asker.principal.unit if wanted.unit is None else wanted.unit
+    doors: Doors = request.app.state.doors
+    if not doors.access.units.covers(asker.principal.unit, unit):
+        raise HTTPException(403, "a case is opened for one's own unit, or one below it")
     case = await record_of(request).appender.change(
         lambda connection: case_acts.open_case(
             connection,
             actor,
             CaseWanted(
-                number=wanted.number, kind=wanted.kind, class_=wanted.class_, title=wanted.title, party=wanted.party
+                number=wanted.number,
+                kind=wanted.kind,
+                class_=wanted.class_,
+                title=wanted.title,
+                party=wanted.party,
+                unit=unit,
             ),
         )
     )
@@ -87,36 +104,36 @@ async def open_case(request: Request, response: Response, principal: Handler, wa
 
 
 @router.get("/cases/{case_id}")
-async def read_case(request: Request, response: Response, _: Reader, case_id: str) -> CaseOut:
+async def read_case(request: Request, response: Response, asker: Reader, case_id: str) -> CaseOut:
     async with record_of(request).store.reading() as connection:
-        return _tagged(response, await the_case(connection, case_id))
+        return _tagged(response, await reached_case(connection, asker.within, case_id))
 
 
 @router.patch("/cases/{case_id}")
 async def change_case(
-    request: Request, response: Response, principal: Handler, case_id: str, wanted: CaseChangeIn
+    request: Request, response: Response, asker: Handler, case_id: str, wanted: CaseChangeIn
 ) -> CaseOut:
     """Changes what is given. If-Match must hold the ETag that was read."""
-    actor, version = actor_of(request, principal), version_of(request)
+    actor, version = actor_of(request, asker.principal), version_of(request)
     fields = {name: str(value) for name, value in wanted.model_dump(by_alias=True, exclude_none=True).items()}
     case = await record_of(request).appender.change(
-        lambda connection: case_acts.change_case(connection, actor, case_id, version, fields)
+        within_case(asker, case_acts.change_case, actor, case_id, version, fields)
     )
     return _tagged(response, case)
 
 
 @router.post("/cases/{case_id}/notes", status_code=201)
-async def add_note(request: Request, principal: Noter, case_id: str, wanted: NoteIn) -> NoteOut:
+async def add_note(request: Request, asker: Noter, case_id: str, wanted: NoteIn) -> NoteOut:
     """What somebody saw, heard or wants others to know."""
-    actor, media = actor_of(request, principal), wanted.media
+    actor, media = actor_of(request, asker.principal), wanted.media
+    if media is not None:
+        await _reach_recording(request, asker, media.recording_id)
     note = NoteWanted(
         text=wanted.text,
         at_us=None if wanted.at is None else us_of(wanted.at),
         media=None if media is None else (media.recording_id, media.start_s, media.end_s),
     )
-    event_id = await record_of(request).appender.change(
-        lambda connection: case_acts.add_note(connection, actor, case_id, note)
-    )
+    event_id = await record_of(request).appender.change(within_case(asker, case_acts.add_note, actor, case_id, note))
     return NoteOut(event_id=event_id)
 
 
@@ -133,87 +150,119 @@ async def list_step_kinds(request: Request, _: Reader) -> StepKindsOut:
 
 
 @router.get("/cases/{case_id}/steps")
-async def list_steps(request: Request, _: Reader, case_id: str) -> StepsOut:
+async def list_steps(request: Request, asker: Reader, case_id: str) -> StepsOut:
     async with record_of(request).store.reading() as connection:
-        await the_case(connection, case_id)
+        await reached_case(connection, asker.within, case_id)
         asked = select(steps).where(steps.c.case_id == case_id).order_by(steps.c.started_us, steps.c.step_id)
         found = await all_of(connection, Step, asked)
     return StepsOut(items=[step_out(each, _kinds(request)) for each in found])
 
 
 @router.post("/cases/{case_id}/steps", status_code=201)
-async def start_step(request: Request, principal: Handler, case_id: str, wanted: StepIn) -> StepOut:
-    actor, kinds = actor_of(request, principal), _kinds(request)
+async def start_step(request: Request, asker: Handler, case_id: str, wanted: StepIn) -> StepOut:
+    actor, kinds = actor_of(request, asker.principal), _kinds(request)
     step = await record_of(request).appender.change(
-        lambda connection: case_acts.start_step(connection, actor, case_id, wanted.kind, kinds)
+        within_case(asker, case_acts.start_step, actor, case_id, wanted.kind, kinds)
     )
     return step_out(step, kinds)
 
 
 @router.post("/cases/{case_id}/steps/{step_id}/end")
-async def end_step(request: Request, principal: Handler, case_id: str, step_id: str) -> StepOut:
-    actor = actor_of(request, principal)
-    step = await record_of(request).appender.change(
-        lambda connection: case_acts.end_step(connection, actor, case_id, step_id)
-    )
+async def end_step(request: Request, asker: Handler, case_id: str, step_id: str) -> StepOut:
+    actor = actor_of(request, asker.principal)
+    step = await record_of(request).appender.change(within_case(asker, case_acts.end_step, actor, case_id, step_id))
     return step_out(step, _kinds(request))
 
 
 @router.get("/cases/{case_id}/recordings")
-async def list_links(request: Request, _: Reader, case_id: str) -> LinksOut:
+async def list_links(request: Request, asker: Reader, case_id: str) -> LinksOut:
     """Recordings that are attached, and those that were."""
     async with record_of(request).store.reading() as connection:
-        await the_case(connection, case_id)
+        await reached_case(connection, asker.within, case_id)
         asked = select(links).where(links.c.case_id == case_id).order_by(links.c.made_us, links.c.link_id)
         found = await all_of(connection, Link, asked)
     return LinksOut(items=[link_out(each) for each in found])
 
 
 @router.post("/cases/{case_id}/recordings", status_code=201)
-async def attach_recording(request: Request, principal: Handler, case_id: str, wanted: LinkIn) -> LinkOut:
-    actor = actor_of(request, principal)
+async def attach_recording(request: Request, asker: Handler, case_id: str, wanted: LinkIn) -> LinkOut:
+    actor = actor_of(request, asker.principal)
+    await _reach_recording(request, asker, wanted.recording_id)
     link = await record_of(request).appender.change(
-        lambda connection: recordings.attach(connection, actor, case_id, wanted.recording_id, wanted.step_id)
+        within_case(asker, recordings.attach, actor, case_id, wanted.recording_id, wanted.step_id)
     )
     return link_out(link)
 
 
 @router.delete("/cases/{case_id}/recordings/{link_id}")
-async def detach_recording(request: Request, principal: Handler, case_id: str, link_id: str) -> LinkOut:
+async def detach_recording(request: Request, asker: Handler, case_id: str, link_id: str) -> LinkOut:
     """Takes the recording from the case, not from the record; both acts stay on the timeline."""
-    actor = actor_of(request, principal)
-    link = await record_of(request).appender.change(
-        lambda connection: recordings.detach(connection, actor, case_id, link_id)
-    )
+    actor = actor_of(request, asker.principal)
+    link = await record_of(request).appender.change(within_case(asker, recordings.detach, actor, case_id, link_id))
     return link_out(link)
 
 
 @router.get("/cases/{case_id}/items")
-async def list_items(request: Request, _: Reader, case_id: str) -> ItemsOut:
+async def list_items(request: Request, asker: Reader, case_id: str) -> ItemsOut:
     async with record_of(request).store.reading() as connection:
-        await the_case(connection, case_id)
+        await reached_case(connection, asker.within, case_id)
         asked = select(items).where(items.c.case_id == case_id).order_by(items.c.added_us, items.c.item_id)
         found = await all_of(connection, Item, asked)
     return ItemsOut(items=[item_out(each) for each in found])
 
 
 @router.post("/cases/{case_id}/items", status_code=201)
-async def add_item(request: Request, principal: Handler, case_id: str, wanted: ItemIn) -> ItemOut:
+async def add_item(request: Request, asker: Handler, case_id: str, wanted: ItemIn) -> ItemOut:
     """What belongs to the case beside recordings; a paper by its shelf mark."""
-    actor = actor_of(request, principal)
+    actor = actor_of(request, asker.principal)
     item = await record_of(request).appender.change(
-        lambda connection: case_acts.add_item(connection, actor, case_id, ItemWanted(**wanted.model_dump()))
+        within_case(asker, case_acts.add_item, actor, case_id, ItemWanted(**wanted.model_dump()))
     )
     return item_out(item)
 
 
 @router.post("/cases/{case_id}/items/{item_id}/withdraw")
-async def withdraw_item(request: Request, principal: Handler, case_id: str, item_id: str, wanted: ReasonIn) -> ItemOut:
-    actor = actor_of(request, principal)
+async def withdraw_item(request: Request, asker: Handler, case_id: str, item_id: str, wanted: ReasonIn) -> ItemOut:
+    actor = actor_of(request, asker.principal)
     item = await record_of(request).appender.change(
-        lambda connection: case_acts.withdraw_item(connection, actor, case_id, item_id, wanted.reason)
+        within_case(asker, case_acts.withdraw_item, actor, case_id, item_id, wanted.reason)
     )
     return item_out(item)
+
+
+@router.get("/cases/{case_id}/members")
+async def list_members(request: Request, asker: Reader, case_id: str) -> MembersOut:
+    """Who works on the case, and so reaches it."""
+    async with record_of(request).store.reading() as connection:
+        await reached_case(connection, asker.within, case_id)
+        asked = select(members.c.who, members.c.name, members.c.added_us).where(members.c.case_id == case_id)
+        rows = (await connection.execute(asked.order_by(members.c.added_us, members.c.who))).all()
+    return MembersOut(items=[MemberOut(who=row[0], name=row[1], added_at=rfc3339(row[2] / 1e6)) for row in rows])
+
+
+@router.put("/cases/{case_id}/members/{account_id}", status_code=204)
+async def add_member(request: Request, asker: Handler, case_id: str, account_id: str) -> None:
+    """The account works on the case from now on."""
+    doors: Doors = request.app.state.doors
+    account = doors.access.accounts.find(account_id)
+    actor = actor_of(request, asker.principal)
+    await record_of(request).appender.change(
+        within_case(asker, case_acts.add_member, actor, case_id, account.account_id, account.name)
+    )
+
+
+@router.delete("/cases/{case_id}/members/{account_id}", status_code=204)
+async def remove_member(request: Request, asker: Handler, case_id: str, account_id: str) -> None:
+    """It no longer does; what it did stays."""
+    actor = actor_of(request, asker.principal)
+    await record_of(request).appender.change(within_case(asker, case_acts.remove_member, actor, case_id, account_id))
+
+
+async def _reach_recording(request: Request, asker: Asker, recording_id: str) -> None:
+    """Raises: ThingUnknown: there is none within this one's reach."""
+    doors: Doors = request.app.state.doors
+    async with record_of(request).store.reading() as connection:
+        await reached_recording(connection, within(doors, asker.principal, "recordings.list"), recording_id)
 
 
 def _kinds(request: Request) -> StepKinds:

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import anyio
@@ -13,19 +15,20 @@ from pydantic import AwareDatetime
 
 from api.asking import cursor_of, place_of, record_of
 from api.doors import Doors
-from api.permissions import require
+from api.permissions import Asker, require, within
 from api.schemas.record import TimelineOut, event_out, us_of
 from cases import timeline
-from cases.access import Principal
-from cases.casework.rows import the_case
+from cases.reach import reached_case, reached_places
+from cases.record import Open
 from cases.tail import Tail, Told
 from cases.timeline import Question
-from pipeline.errors import StorageError, StoreUnavailable, ValueRefused
+from pipeline.errors import StorageError, StoreUnavailable, ThingUnknown, ValueRefused
 
 router = APIRouter(prefix="/api/v1")
-Reader = Annotated[Principal, Depends(require("cases.read"))]
+Reader = Annotated[Asker, Depends(require("cases.read"))]
 
-_QUIET_S = 10.0  # then a comment, so that both ends notice a dead connection; and a look at the reader's rights
+_QUIET_S = 10.0  # then a comment, so that both ends notice a dead connection
+_LOOK_S = 1.0  # how old a look at the reader's rights may be
 _MOST_LISTENERS = 1000
 _MOST_KINDS = 50
 _MOST_DIGITS = 18
@@ -34,7 +37,7 @@ _MOST_DIGITS = 18
 @router.get("/cases/{case_id}/timeline")
 async def case_timeline(
     request: Request,
-    _: Reader,
+    asker: Reader,
     case_id: str,
     kinds: Annotated[str, Query(max_length=2000)] = "",
     from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
@@ -59,7 +62,7 @@ async def case_timeline(
         is_newest_first=order == "newest",
     )
     async with record.store.reading() as connection:
-        await the_case(connection, case_id)
+        await reached_case(connection, asker.within, case_id)
         found = await timeline.page(record.store, connection, question)
     more, found = len(found) > limit, found[:limit]
     return TimelineOut(
@@ -71,14 +74,15 @@ async def case_timeline(
 @router.get("/search")
 async def search(
     request: Request,
-    _: Reader,
+    asker: Reader,
     q: Annotated[str, Query(min_length=1, max_length=200)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> TimelineOut:
     """Events whose words hold `q`, two Chinese characters too, the newest learned first; `snippet` shows where."""
     record = record_of(request)
     async with record.store.reading() as connection:
-        found = await timeline.search(record.store, connection, q, limit)
+        reached = partial(reached_places, connection, asker.within)
+        found = await timeline.search(record.store, connection, q, limit, reached)
     items = [{**event_out(each), "snippet": timeline.snippet(each.fact.words, q)} for each in found]
     return TimelineOut(items=items, next_cursor=None)
 
@@ -86,7 +90,7 @@ async def search(
 @router.get("/events", response_class=StreamingResponse)
 async def follow(
     request: Request,
-    principal: Reader,
+    asker: Reader,
     case_id: Annotated[str, Query(max_length=64)] = "",
     stream_id: Annotated[str, Query(max_length=64)] = "",
     kinds: Annotated[str, Query(max_length=2000)] = "",
@@ -99,20 +103,16 @@ async def follow(
     record = record_of(request)
     if case_id:
         async with record.store.reading() as connection:
-            await the_case(connection, case_id)
+            await reached_case(connection, asker.within, case_id)
     if record.tail.listeners >= _MOST_LISTENERS:
         raise HTTPException(503, "too many listen already; try again in a minute")
     after = _last_id(request.headers.get("last-event-id", ""), record.tail.last)
     wanted = _Wanted(case_id, stream_id, frozenset(_kinds(kinds)))
 
-    def is_allowed() -> bool:
-        try:
-            return doors.access.named(principal.principal_id) is not None
-        except StorageError:
-            return True  # rights cannot be read: `_watch_rights` says so
+    reach = _Reach(doors, record, asker, case_id)
 
     return StreamingResponse(
-        _told(record.tail, after, wanted, is_allowed),
+        _told(record.tail, after, wanted, reach),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -135,18 +135,70 @@ class _Wanted:
         )
 
 
-async def _told(tail: Tail, after: int, wanted: _Wanted, is_allowed: Callable[[], bool]) -> AsyncIterator[str]:
+class _Reach:
+    """What one listener may hear; looked at anew every second, so that a right that ends is felt."""
+
+    def __init__(self, doors: Doors, record: Open, asker: Asker, case_id: str) -> None:
+        self._doors = doors
+        self._record = record
+        self._asker = asker
+        self._case_id = case_id
+        self._cases: dict[str, bool] = {}
+        self._looked_s = -math.inf
+
+    async def lasts(self) -> bool:
+        """Whether the listener may still listen. Raises: StoreUnavailable."""
+        if anyio.current_time() - self._looked_s < _LOOK_S:
+            return True
+        self._looked_s = anyio.current_time()
+        self._cases.clear()
+        try:
+            principal = self._doors.access.named(self._asker.principal.principal_id)
+        except StorageError:
+            return True  # rights cannot be read: `_watch_rights` says so
+        if principal is None:
+            return False
+        try:
+            self._asker = Asker(principal, within(self._doors, principal, "cases.read"))
+        except HTTPException:
+            return False
+        return not self._case_id or await self._reaches(self._case_id)
+
+    async def shows(self, told: Told) -> bool:
+        """Raises: StoreUnavailable."""
+        if self._case_id:
+            return True
+        if self._asker.within.is_everything and told.stored.fact.stream_id is not None:
+            return True
+        for case_id in told.case_ids:
+            if await self._reaches(case_id):
+                return True
+        return False
+
+    async def _reaches(self, case_id: str) -> bool:
+        if case_id not in self._cases:
+            async with self._record.store.reading() as connection:
+                try:
+                    await reached_case(connection, self._asker.within, case_id)
+                    self._cases[case_id] = True
+                except ThingUnknown:
+                    self._cases[case_id] = False
+        return self._cases[case_id]
+
+
+async def _told(tail: Tail, after: int, wanted: _Wanted, reach: "_Reach") -> AsyncIterator[str]:
     """Until the listener goes, or may no longer listen; where the store goes away, it comes back with its place."""
     tail.listeners += 1
     try:
         yield ": here\n\n"
         said_s = anyio.current_time()
         with contextlib.suppress(StoreUnavailable):
-            while is_allowed():
-                batch = await tail.after(after, _QUIET_S)
+            while await reach.lasts():
+                batch = await tail.after(after, _LOOK_S)
                 if batch:
                     after = batch[-1].stored.seq
-                lines = "".join(_line(told) for told in batch if wanted.is_for(told))
+                asked = [told for told in batch if wanted.is_for(told)]
+                lines = "".join([_line(told) for told in asked if await reach.shows(told)])
                 if lines or anyio.current_time() - said_s >= _QUIET_S:
                     said_s = anyio.current_time()
                     yield lines or ": still here\n\n"

@@ -35,6 +35,7 @@ class CaseIn(_In):
     kind: Annotated[str, Field(min_length=1, max_length=60)] = "other"
     class_: Literal["ordinary", "major", "no_case"] = Field("ordinary", alias="class")
     party: Annotated[str, Field(max_length=200)] = ""
+    unit: Annotated[str, Field(max_length=200)] | None = None
 
 
 class CaseChangeIn(_In):
@@ -107,6 +108,7 @@ class CaseOut(BaseModel):
     opened_at: str
     closed_at: str | None
     version: int
+    unit: str
 
 
 class CasesOut(BaseModel):
@@ -176,6 +178,17 @@ class LinkOut(BaseModel):
 
 class LinksOut(BaseModel):
     items: list[LinkOut]
+    next_cursor: str | None = None
+
+
+class MemberOut(BaseModel):
+    who: str
+    name: str
+    added_at: str
+
+
+class MembersOut(BaseModel):
+    items: list[MemberOut]
     next_cursor: str | None = None
 
 
@@ -299,7 +312,7 @@ def case_out(case: Case) -> CaseOut:
     return CaseOut(
         case_id=case.case_id, number=case.number, kind=case.kind, class_=case.class_, state=case.state,
         title=case.title, party=case.party, opened_at=at_of(case.opened_us), closed_at=_or_none(case.closed_us),
-        version=case.version,
+        version=case.version, unit=case.unit,
     )  # fmt: skip
 
 

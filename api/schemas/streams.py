@@ -1,6 +1,8 @@
 """The shapes of the stream routes."""
 
-from pydantic import BaseModel
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 from pipeline.clock import rfc3339
 from pipeline.hub import Stream
@@ -42,6 +44,12 @@ class StreamsOut(BaseModel):
     items: list[StreamOut]
     next_cursor: str | None
     now: str
+
+
+class TicketIn(BaseModel):
+    """why: what the view is for; it stands in the log of views."""
+
+    why: Annotated[str, Field(min_length=1, max_length=200)] = "duty"
 
 
 class TicketOut(BaseModel):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.casework import values
@@ -11,7 +11,7 @@ from cases.casework.actor import Actor
 from cases.casework.kinds import StepKinds
 from cases.casework.rows import Case, Item, Step, all_of, find, the_case, the_item, the_recording, the_step
 from cases.facts import Fact, JsonValue
-from cases.store.tables import cases, events, items, steps
+from cases.store.tables import cases, events, items, members, steps
 from pipeline.errors import StateConflict, ThingUnknown, ValueRefused, VersionStale
 from pipeline.ids import derived_event_id
 
@@ -30,6 +30,7 @@ class CaseWanted:
     class_: str
     title: str
     party: str
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ async def open_case(connection: AsyncConnection, actor: Actor, wanted: CaseWante
     case = Case(
         actor.new_id("case"), values.name("number", wanted.number, 80), values.name("kind", wanted.kind, 60),
         _one_of("class", wanted.class_, CLASSES), "open", values.name("title", wanted.title),
-        values.optional_name("party", wanted.party), actor.now_us, None, 1,
+        values.optional_name("party", wanted.party), actor.now_us, None, 1, values.optional_name("unit", wanted.unit),
     )  # fmt: skip
     known = await find(connection, Case, cases, case.case_id)
     if known is not None:
@@ -99,9 +100,12 @@ async def open_case(connection: AsyncConnection, actor: Actor, wanted: CaseWante
     await connection.execute(insert(cases).values(_row(case)))
     body: dict[str, JsonValue] = {
         "number": case.number, "title": case.title, "case_kind": case.kind, "class": case.class_, "party": case.party,
+        "unit": case.unit,
     }  # fmt: skip
     words = f"{case.number} {case.title} {case.party}"
-    return case, (of_case("CaseOpened", actor, case.case_id, (case.case_id,), body, words=words),)
+    opened = of_case("CaseOpened", actor, case.case_id, (case.case_id,), body, words=words)
+    _, joined = await add_member(connection, actor, case.case_id, actor.by, actor.name)
+    return case, (opened, *joined)
 
 
 async def change_case(
@@ -146,6 +150,29 @@ async def change_case(
     words = " ".join((new.title, new.party)) if "title" in changed or "party" in changed else ""
     body: dict[str, JsonValue] = {"version": new.version, "changed": changed}
     return new, (of_case("CaseChanged", actor, case_id, (case_id, new.version), body, words=words),)
+
+
+async def add_member(
+    connection: AsyncConnection, actor: Actor, case_id: str, who: str, name: str
+) -> tuple[None, Sequence[Fact]]:
+    """who: the account that works on the case from now on, and so reaches it. Raises: ThingUnknown."""
+    await the_case(connection, case_id)
+    asked = select(members.c.who).where(members.c.case_id == case_id, members.c.who == who)
+    if (await connection.execute(asked)).first():
+        return None, ()
+    await connection.execute(insert(members).values(case_id=case_id, who=who, name=name, added_us=actor.now_us))
+    body: dict[str, JsonValue] = {"who": who, "name": name}
+    return None, (of_case("MemberAdded", actor, case_id, (case_id, who, actor.now_us), body),)
+
+
+async def remove_member(
+    connection: AsyncConnection, actor: Actor, case_id: str, who: str
+) -> tuple[None, Sequence[Fact]]:
+    """Raises: ThingUnknown: no such case, or the account does not work on it."""
+    gone = await connection.execute(delete(members).where(members.c.case_id == case_id, members.c.who == who))
+    if not gone.rowcount:
+        raise ThingUnknown("no such member of this case")
+    return None, (of_case("MemberRemoved", actor, case_id, (case_id, who, actor.now_us), {"who": who}),)
 
 
 async def add_note(

@@ -122,6 +122,7 @@ class Attaching:
                 device_id=device_id,
                 officer_id=officer_id,
                 started_us=fact.at_us,
+                unit=str(fact.body.get("unit", "")),
             )
         )
         if officer_id is None:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """version: grows by one with every change."""
+    """version: grows by one with every change. unit: whose case it is; empty: the bureau's."""
 
     case_id: str
     number: str
@@ -26,6 +26,7 @@ class Case:
     opened_us: int
     closed_us: int | None
     version: int
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,30 @@ class Recording:
     officer_id: str | None
     started_us: int
     ended_us: int | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What was asked for: to "play" a span of a recording (milliseconds of its axis), or to "copy" a case.
+
+    state: "asked", "approved", "refused", "withdrawn". needed: how many must say yes. expires_us: set by the last yes.
+    """
+
+    approval_id: str
+    what: str
+    case_id: str | None
+    recording_id: str | None
+    start_ms: int
+    end_ms: int
+    purpose: str
+    asked_by: str
+    asked_name: str
+    asked_us: int
+    needed: int
+    state: str
+    expires_us: int | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,33 @@ Bound: about a kilobyte for each case, step, item, link, recording, officer, bin
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TypeAlias
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import ColumnElement, Label, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.facts import Fact, JsonValue
-from cases.store.tables import bindings, cases, items, links, officers, recordings, steps, tasks, units
+from cases.store.tables import (
+    approvals,
+    bindings,
+    cases,
+    decisions,
+    items,
+    links,
+    members,
+    officers,
+    recordings,
+    steps,
+    tasks,
+    units,
+    withheld,
+)
 from pipeline.errors import EvidenceError
 from pipeline.record.defect import Defect
+
+
+def _key(first: ColumnElement[str], second: ColumnElement[str]) -> Label[str]:
+    """One name of a row that has two."""
+    return (first + " " + second).label("key")
+
 
 _Row: TypeAlias = dict[str, JsonValue]
 _TOLD = 20  # of one kind of what is wrong with timelines
@@ -27,6 +47,10 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "bindings": select(bindings),
     "tasks": select(tasks),
     "recordings": select(recordings),
+    "approvals": select(approvals),
+    "members": select(_key(members.c.case_id, members.c.who), members),
+    "decisions": select(_key(decisions.c.approval_id, decisions.c.by), decisions),
+    "withheld": select(_key(withheld.c.recording_id, withheld.c.officer_id), withheld),
 }  # fmt: skip
 
 
@@ -58,6 +82,13 @@ class Expected:
             "RecordingStarted": self._recording_started,
             "SegmentClosed": self._segment_closed,
             "StreamEnded": self._stream_ended,
+            "MemberAdded": self._member_added,
+            "MemberRemoved": self._member_removed,
+            "ApprovalAsked": self._approval_asked,
+            "ApprovalDecided": self._approval_decided,
+            "ApprovalWithdrawn": self._approval_withdrawn,
+            "RecordingWithheld": self._withheld,
+            "RecordingReleased": self._released,
         }
 
     def take(self, fact: Fact) -> None:
@@ -78,7 +109,7 @@ class Expected:
         self._add("cases", {
             "case_id": fact.case_id, "number": body["number"], "kind": body["case_kind"], "class": body["class"],
             "state": "open", "title": body["title"], "party": body["party"], "opened_us": fact.at_us,
-            "closed_us": None, "version": 1,
+            "closed_us": None, "version": 1, "unit": body.get("unit", ""),
         })  # fmt: skip
 
     def _case_changed(self, fact: Fact) -> None:
@@ -148,11 +179,53 @@ class Expected:
     def _task_ended(self, fact: Fact) -> None:
         self.rows["tasks"][str(fact.body["task_id"])]["until_us"] = fact.at_us
 
+    def _member_added(self, fact: Fact) -> None:
+        key = f"{fact.case_id} {fact.body['who']}"
+        self.rows["members"][key] = {
+            "key": key, "case_id": fact.case_id, "who": fact.body["who"], "name": fact.body["name"],
+            "added_us": fact.at_us,
+        }  # fmt: skip
+
+    def _member_removed(self, fact: Fact) -> None:
+        del self.rows["members"][f"{fact.case_id} {fact.body['who']}"]
+
+    def _approval_asked(self, fact: Fact) -> None:
+        body = fact.body
+        self._add("approvals", {
+            "approval_id": body["approval_id"], "what": body["what"], "case_id": fact.case_id,
+            "recording_id": body["recording_id"], "start_ms": body["start_ms"], "end_ms": body["end_ms"],
+            "purpose": body["purpose"], "asked_by": fact.by, "asked_name": body["by_name"], "asked_us": fact.at_us,
+            "needed": body["needed"], "state": "asked", "expires_us": None, "unit": body["unit"],
+        })  # fmt: skip
+
+    def _approval_decided(self, fact: Fact) -> None:
+        body = fact.body
+        key = f"{body['approval_id']} {fact.by}"
+        self._add("decisions", {
+            "key": key, "approval_id": body["approval_id"], "by": fact.by, "verdict": body["verdict"],
+            "reason": body["reason"], "at_us": fact.at_us,
+        })  # fmt: skip
+        row = self.rows["approvals"][str(body["approval_id"])]
+        row.update(state=body["state"], expires_us=body["expires_us"])
+
+    def _approval_withdrawn(self, fact: Fact) -> None:
+        self.rows["approvals"][str(fact.body["approval_id"])]["state"] = "withdrawn"
+
+    def _withheld(self, fact: Fact) -> None:
+        key = f"{fact.body['recording_id']} {fact.body['officer_id']}"
+        self.rows["withheld"][key] = {
+            "key": key, "recording_id": fact.body["recording_id"], "officer_id": fact.body["officer_id"],
+            "since_us": fact.at_us,
+        }  # fmt: skip
+
+    def _released(self, fact: Fact) -> None:
+        del self.rows["withheld"][f"{fact.body['recording_id']} {fact.body['officer_id']}"]
+
     def _recording_started(self, fact: Fact) -> None:
         row: _Row = {
             "recording_id": fact.body["recording_id"], "stream_id": fact.stream_id, "device_id": fact.body["device_id"],
             "officer_id": self._carrier(str(fact.body["device_id"]), fact.at_us), "started_us": fact.at_us,
-            "ended_us": None,
+            "ended_us": None, "unit": fact.body.get("unit", ""),
         }  # fmt: skip
         self._add("recordings", row)
         self._of_stream.setdefault(fact.stream_id, []).append(row)

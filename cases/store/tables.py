@@ -90,6 +90,7 @@ recordings = Table(
     Column("officer_id", Text, ForeignKey("officers.officer_id")),
     Column("started_us", _Long, nullable=False),
     Column("ended_us", _Long),
+    Column("unit", Text, nullable=False, server_default=""),
 )
 """Follows from RecordingStarted and StreamEnded; the folder's day is that of `started_us`."""
 Index("recordings_stream", recordings.c.stream_id)
@@ -108,6 +109,7 @@ cases = Table(
     Column("opened_us", _Long, nullable=False),
     Column("closed_us", _Long),
     Column("version", Integer, nullable=False),
+    Column("unit", Text, nullable=False, server_default=""),
 )
 
 steps = Table(
@@ -167,6 +169,58 @@ tasks = Table(
 )
 """What an officer is at; what his devices record meanwhile belongs to the case. One at a time."""
 Index("tasks_officer", tasks.c.officer_id, tasks.c.from_us)
+
+members = Table(
+    "members",
+    metadata,
+    Column("case_id", Text, ForeignKey("cases.case_id"), primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("added_us", _Long, nullable=False),
+)
+"""Who works on a case. who: an account, or a token without one."""
+Index("members_who", members.c.who)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("approval_id", Text, primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("case_id", Text, ForeignKey("cases.case_id")),
+    Column("recording_id", Text, ForeignKey("recordings.recording_id")),
+    Column("start_ms", _Long, nullable=False),
+    Column("end_ms", _Long, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_name", Text, nullable=False),
+    Column("asked_us", _Long, nullable=False),
+    Column("needed", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("expires_us", _Long),
+    Column("unit", Text, nullable=False),
+)
+"""What somebody asked to view or copy, and what came of it. unit: whose archivists and commanders decide."""
+Index("approvals_asked", approvals.c.asked_us, approvals.c.approval_id)
+Index("approvals_of", approvals.c.asked_by, approvals.c.recording_id)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("approval_id", Text, ForeignKey("approvals.approval_id"), primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_us", _Long, nullable=False),
+)
+
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("recording_id", Text, ForeignKey("recordings.recording_id"), primary_key=True),
+    Column("officer_id", Text, ForeignKey("officers.officer_id"), primary_key=True),
+    Column("since_us", _Long, nullable=False),
+)
+"""Officers under complaint, locked out of what was filmed."""
 
 heads = Table(
     "heads",

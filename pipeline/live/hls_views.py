@@ -11,6 +11,7 @@ from pipeline.clock import Clock
 from pipeline.events import EventSink, ViewEnded, ViewStarted
 from pipeline.hub import Stream
 from pipeline.live.hls import Playlist
+from pipeline.live.viewer import Watcher
 
 MOST_WAITING = 8  # of a view's requests: a playlist and a part at a time, and again after a broken connection
 IDLE_S = 15.0  # a plain HLS player asks every target duration of 6 s, a low-latency one three times a second
@@ -26,7 +27,7 @@ class HlsView:
 
     view_id: str
     secret: str
-    by: str
+    watcher: Watcher
     playlist: Playlist
     started_s: float
     asked_s: float
@@ -53,20 +54,26 @@ class HlsViews:
     def is_full(self) -> bool:
         return len(self._by_secret) >= self._max_views
 
-    def principals(self) -> set[str]:
-        return {view.by for view in self._by_secret.values()}
+    def watched(self) -> set[tuple[str, str]]:
+        """By which rights which streams are watched."""
+        return {(view.watcher.right_id, view.playlist.stream.stream_id) for view in self._by_secret.values()}
 
-    def begin(self, stream: Stream, by: str, right: str) -> HlsView:
-        """A view of `stream` on behalf of `by`. right: the ticket or token it began with; asking again continues it."""
+    def begin(self, stream: Stream, watcher: Watcher, right: str) -> HlsView:
+        """A view of `stream` for `watcher`. right: the ticket or token it began with; asking again continues it."""
         playlist = self._playlists.get(stream.stream_id)
         if playlist is None:
             playlist = self._playlists[stream.stream_id] = Playlist(stream)
         now_s = self._clock.monotonic_s()
-        view = HlsView("view_" + secrets.token_hex(10), secrets.token_urlsafe(18), by, playlist, now_s, now_s)
+        view = HlsView("view_" + secrets.token_hex(10), secrets.token_urlsafe(18), watcher, playlist, now_s, now_s)
         self._by_secret[view.secret] = self._by_right[right] = view
         self.views += 1
         stream.hls_viewers += 1
-        self._emit(ViewStarted(at=self._clock.utc_s(), stream_id=stream.stream_id, view_id=view.view_id, by=by))
+        self._emit(
+            ViewStarted(
+                at=self._clock.utc_s(), stream_id=stream.stream_id, view_id=view.view_id, by=watcher.by,
+                by_name=watcher.name, why=watcher.why,
+            )
+        )  # fmt: skip
         return view
 
     def by_secret(self, secret: str, stream_id: str) -> HlsView | None:
@@ -84,15 +91,19 @@ class HlsViews:
             if now_s - view.asked_s > IDLE_S:
                 self._end(view, "asked no more")
 
-    def cut_all_of(self, by: str) -> None:
-        """End every view of `by`: their right to watch is gone."""
+    def cut_all(self, reason: str) -> None:
+        """End every view: nobody may watch now."""
         for view in list(self._by_secret.values()):
-            if view.by == by:
+            self._end(view, reason)
+
+    def cut_off_from(self, right_id: str, stream_id: str) -> None:
+        """End the views of one stream by this right: it is gone."""
+        for view in list(self._by_secret.values()):
+            if view.watcher.right_id == right_id and view.playlist.stream.stream_id == stream_id:
                 self._end(view, "the right to watch was withdrawn")
 
     def close(self) -> None:
-        for view in list(self._by_secret.values()):
-            self._end(view, "the server stops")
+        self.cut_all("the server stops")
 
     def _asked(self, view: HlsView | None, stream_id: str) -> HlsView | None:
         if view is None or view.playlist.stream.stream_id != stream_id:
@@ -113,7 +124,8 @@ class HlsViews:
                 at=self._clock.utc_s(),
                 stream_id=stream.stream_id,
                 view_id=view.view_id,
-                by=view.by,
+                by=view.watcher.by,
+                by_name=view.watcher.name,
                 watched_s=round(view.asked_s - view.started_s, 3),
                 reason=reason,
             )

@@ -30,6 +30,16 @@ class Wire(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who watches. right_id: the token or session that allows it; by, name: the person, as facts say; why: what for."""
+
+    right_id: str
+    by: str
+    name: str = ""
+    why: str = "duty"
+
+
 class Room(Protocol):
     """Who keeps the viewers."""
 
@@ -74,16 +84,18 @@ class Viewer:
         "_paused",
         "_room",
         "_wire",
-        "by",
         "feed",
         "paused_s",
         "started_s",
         "view_id",
+        "watcher",
     )  # fmt: skip
 
-    def __init__(self, room: "Room", feed: "Feed", wire: Wire, by: str, settings: LiveSettings, now_s: float) -> None:
+    def __init__(
+        self, room: "Room", feed: "Feed", wire: Wire, watcher: Watcher, settings: LiveSettings, now_s: float
+    ) -> None:
         self.view_id = "view_" + secrets.token_hex(10)
-        self.by = by
+        self.watcher = watcher
         self.feed = feed
         self.started_s = now_s
         self.paused_s: float | None = None

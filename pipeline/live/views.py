@@ -5,7 +5,7 @@ from pipeline.events import EventSink, ViewEnded, ViewStarted
 from pipeline.hub import Stream
 from pipeline.live.feed import Feed
 from pipeline.live.key_frames import KeyFrames
-from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Wire
+from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Watcher, Wire
 from pipeline.settings import LiveSettings
 
 
@@ -36,14 +36,14 @@ class Live:
         """Jumps so far of the viewers that watch `stream` now."""
         return sum(viewer.gaps for feed in self.feeds.values() if feed.stream is stream for viewer in feed.viewers)
 
-    def watch(self, stream: Stream, wire: Wire, by: str, *, only_keys: bool = False) -> Viewer:
-        """A view of `stream` for `wire` on behalf of `by`; it starts with the viewer's begin()."""
+    def watch(self, stream: Stream, wire: Wire, watcher: Watcher, *, only_keys: bool = False) -> Viewer:
+        """A view of `stream` for `wire` for `watcher`; it starts with the viewer's begin()."""
         feed = self.feeds.get((stream.stream_id, only_keys))
         if feed is None:
             feed = Feed(stream, self._clock, KeyFrames() if only_keys else None)
             self.feeds[stream.stream_id, only_keys] = feed
             stream.attach(feed)
-        return Viewer(self, feed, wire, by, self._settings, self.now_s())
+        return Viewer(self, feed, wire, watcher, self._settings, self.now_s())
 
     def join(self, viewer: Viewer) -> None:
         """See `Viewer.begin`."""
@@ -51,7 +51,14 @@ class Live:
         viewer.feed.add(viewer)
         self.views += 1
         self._emit(
-            ViewStarted(at=self._clock.utc_s(), stream_id=stream.stream_id, view_id=viewer.view_id, by=viewer.by)
+            ViewStarted(
+                at=self._clock.utc_s(),
+                stream_id=stream.stream_id,
+                view_id=viewer.view_id,
+                by=viewer.watcher.by,
+                by_name=viewer.watcher.name,
+                why=viewer.watcher.why,
+            )
         )
 
     def leave(self, viewer: Viewer, reason: str) -> None:
@@ -65,7 +72,8 @@ class Live:
                 at=self._clock.utc_s(),
                 stream_id=feed.stream.stream_id,
                 view_id=viewer.view_id,
-                by=viewer.by,
+                by=viewer.watcher.by,
+                by_name=viewer.watcher.name,
                 watched_s=round(self.now_s() - viewer.started_s, 3),
                 reason=reason,
             )
@@ -83,15 +91,25 @@ class Live:
                     self.cut_off += 1
                     viewer.cut(CLOSE_TOO_SLOW, "took nothing for too long")
 
-    def cut_all_of(self, by: str) -> None:
-        """Close every view of `by`: their right to watch is gone."""
+    def watched(self) -> set[tuple[str, str]]:
+        """By which rights which streams are watched."""
+        return {
+            (viewer.watcher.right_id, feed.stream.stream_id) for feed in self.feeds.values() for viewer in feed.viewers
+        }
+
+    def cut_all(self, reason: str) -> None:
+        """Close every viewer: nobody may watch now."""
         for feed in list(self.feeds.values()):
-            for viewer in feed.viewers:
-                if viewer.by == by:
+            for viewer in list(feed.viewers):
+                viewer.cut(CLOSE_GOING_AWAY, reason)
+
+    def cut_off_from(self, right_id: str, stream_id: str) -> None:
+        """Close the views of one stream by this right: it is gone."""
+        for feed in list(self.feeds.values()):
+            for viewer in list(feed.viewers):
+                if viewer.watcher.right_id == right_id and feed.stream.stream_id == stream_id:
                     viewer.cut(CLOSE_REVOKED, "the right to watch was withdrawn")
 
     def close(self) -> None:
-        """Close every viewer: the program stops."""
-        for feed in list(self.feeds.values()):
-            for viewer in list(feed.viewers):
-                viewer.cut(CLOSE_GOING_AWAY, "the server stops")
+        """The program stops."""
+        self.cut_all("the server stops")

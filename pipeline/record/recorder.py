@@ -75,7 +75,11 @@ class Recorder:
         self._recordings.append(recording)
         self._emit(
             RecordingStarted(
-                at=started_at, stream_id=stream_id, recording_id=line.recording_id, device_id=device.device_id
+                at=started_at,
+                stream_id=stream_id,
+                recording_id=line.recording_id,
+                device_id=device.device_id,
+                unit=device.unit,
             )
         )
         return recording

@@ -69,7 +69,11 @@ def _told(raw: bytes, since_s: float) -> list[Event]:
                 [
                     StreamStarted(at=started_at, stream_id=ids.stream_id, device_id=ids.device_id),
                     RecordingStarted(
-                        at=started_at, stream_id=ids.stream_id, recording_id=ids.recording_id, device_id=ids.device_id
+                        at=started_at,
+                        stream_id=ids.stream_id,
+                        recording_id=ids.recording_id,
+                        device_id=ids.device_id,
+                        unit=ids.unit,
                     ),
                 ]
             )

@@ -215,7 +215,7 @@ def test_a_clock_that_jumps_an_hour_changes_what_is_said_of_the_time_and_nothing
             film(camera, 10)
             await sweeps(runtime, 3)
             tasks.cancel_scope.cancel()
-        assert tickets.redeem(used, camera.stream.stream_id) == "somebody"
+        assert tickets.redeem(used, camera.stream.stream_id).principal_id == "somebody"
         clock.now_s += 41
         with pytest.raises(AccessDenied):
             tickets.redeem(kept, camera.stream.stream_id)

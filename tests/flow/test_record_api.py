@@ -14,7 +14,7 @@ import pytest
 from cases.custody import checkpoint, merkle, proofs
 from cases.export import standalone
 from pipeline.record.signing import read_public_keys
-from tests.serving import Server, onrecord, until
+from tests.serving import Server, allow, onrecord, until
 from tests.tools import needs
 
 pytestmark = pytest.mark.slow
@@ -94,6 +94,8 @@ def fetched(server: Server, path: str) -> bytes:
 
 def exported(server: Server, case_id: object, out: Path, **headers: str) -> dict[str, object]:
     """Have the case made into `out`, which is checked."""
+    assert ask(server, "POST", f"/cases/{case_id}/exports", **headers)[0] == 403, "nothing is copied without approval"
+    allow(server, {"what": "copy", "case_id": case_id})
     status, job, _ = ask(server, "POST", f"/cases/{case_id}/exports", **headers)
     assert status == 202
     where = f"/exports/{job['export_id']}"

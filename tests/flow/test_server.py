@@ -86,7 +86,7 @@ def verdicts(server: Server) -> list[tuple[int, str]]:
 def sign_in(server: Server) -> str:
     """A browser's session cookie, by a one-time code."""
     with server.access() as access:
-        code = server.keep(access.create_link("viewer", "browser", 60))
+        code = server.keep(access.create_link("commander", "browser", 60))
     answer = server.ask("/api/v1/session", "POST", {"code": code}, token="", Sec_Fetch_Site="same-origin")
     assert answer.status == 200, answer.body
     cookie = answer.headers["Set-Cookie"]

@@ -55,7 +55,7 @@ def test_pages_pictures_and_publishers_go_over_tls(server: Server) -> None:
     answer = server.ask("/livez")
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
     with server.access() as access:
-        code = server.keep(access.create_link("viewer", "browser", 60))
+        code = server.keep(access.create_link("commander", "browser", 60))
     signed = server.ask("/api/v1/session", "POST", {"code": code}, token="", Sec_Fetch_Site="same-origin")
     assert "Secure" in signed.headers["Set-Cookie"].split("; ")
     assert server.ask(f"/live/{stream_id}/index.m3u8").status == 200

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from api.http_door import http_door
 from api.live_files import LiveFiles
 from pipeline.errors import AccessDenied
+from pipeline.live.viewer import Watcher
 from tests.unit.api.test_live_socket import FakeTransport, Hall, close_codes
 
 _Message = MutableMapping[str, object]
@@ -81,7 +82,7 @@ class _Building:
         """The session of a view that goes on, so that good addresses get good answers."""
         hls, hall = self.hall.runtime.hls, self.hall
         if not hls.viewers:
-            self.session = hls.begin(hall.stream, "somebody", "right").secret
+            self.session = hls.begin(hall.stream, Watcher("somebody", "somebody"), "right").secret
             hall.film(120)
         return self.session
 

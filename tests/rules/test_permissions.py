@@ -1,5 +1,6 @@
 """No route without a permission, no permission without a known role; the paths below FastAPI are held too."""
 
+import re
 from typing import Annotated
 
 import pytest
@@ -7,10 +8,14 @@ from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from api.permissions import PERMISSIONS, PUBLIC, check_declared, require
-from api.routes import health, session, streams
-from cases.access import ROLES, Principal
+from api.app import ROUTERS
+from api.permissions import PUBLIC, Asker, check_declared, require
+from cases import rights
+from cases.access import ROLES
+from cases.access.principal import ADMINISTRATORS
+from cases.rights import Reach, table
 from pipeline.errors import SettingsInvalid
+from scripts import permissions_doc
 
 
 def application(router: APIRouter) -> FastAPI:
@@ -20,7 +25,7 @@ def application(router: APIRouter) -> FastAPI:
 
 
 def test_every_route_of_the_program_declares_its_permission() -> None:
-    for router in (health.router, session.router, streams.router):
+    for router in ROUTERS:
         assert router.routes
         check_declared(application(router).routes)
 
@@ -44,7 +49,7 @@ def test_a_declared_and_a_public_route_are_accepted() -> None:
     router = APIRouter()
 
     @router.get("/held")
-    async def held(_: Annotated[Principal, Depends(require("streams.list"))]) -> None: ...
+    async def held(_: Annotated[Asker, Depends(require("streams.list"))]) -> None: ...
 
     @router.get("/public", tags=[PUBLIC])
     async def public() -> None: ...
@@ -68,16 +73,56 @@ def test_a_route_of_a_kind_that_cannot_declare_is_refused() -> None:
             check_declared(routes)
 
 
-def test_every_permission_is_given_to_known_roles_only_and_to_somebody() -> None:
-    for permission, roles in PERMISSIONS.items():
-        assert roles, permission
-        assert roles <= set(ROLES), permission
+def test_only_these_few_routes_are_public() -> None:
+    page = permissions_doc.page()
+    public = set(re.findall(r"^\| `(\S+ \S+)` \| public \|$", page, re.MULTILINE))
+    assert public == {"GET /livez", "GET /readyz", "GET /metrics", "POST /api/v1/session"}
 
 
-def test_administrators_of_the_machine_see_no_pictures() -> None:
-    assert not PERMISSIONS["streams.watch"] & {"system_admin", "security_admin", "audit_admin", "analyst", "archivist"}
+def test_every_permission_is_given_to_known_roles_only_to_somebody_and_said_in_both_languages() -> None:
+    for permission in table().values():
+        assert permission.roles, permission.name
+        assert permission.roles.keys() <= set(ROLES), permission.name
+        assert permission.en
+        assert re.search(r"[\u4e00-\u9fff]", permission.zh), permission.name
+
+
+def test_every_permission_of_the_table_is_asked_for_by_a_route() -> None:
+    page = permissions_doc.page().partition("## Routes")[2]
+    assert {name for name in table() if f"`{name}`" not in page} == set()
+
+
+def test_a_table_with_an_unknown_role_or_reach_is_refused(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    row = "x:\n  zh: 一\n  en: one\n  roles: {{{}}}\n"
+    for roles in ("king: bureau", "viewer: everywhere"):
+        path = tmp_path / "table.yaml"
+        path.write_text(row.format(roles))
+        monkeypatch.setattr(rights, "TABLE", path)
+        table.cache_clear()
+        with pytest.raises(SettingsInvalid):
+            table()
+    monkeypatch.undo()
+    table.cache_clear()
+
+
+def test_administrators_see_no_pictures_and_hold_no_right_of_one_another() -> None:
+    for name in ("streams.watch", "recordings.play", "cases.read", "cases.export", "approvals.decide"):
+        assert not table()[name].roles.keys() & ADMINISTRATORS, name
+    assert table()["users.manage"].roles.keys() == {"system_admin"}
+    assert table()["users.rights"].roles.keys() == {"security_admin"}
+    assert table()["audit.read"].roles.keys() == {"audit_admin"}
+
+
+def test_raw_recordings_are_reached_by_an_approval_and_by_nothing_else() -> None:
+    assert set(table()["recordings.play"].roles.values()) == {Reach.APPROVED}
 
 
 def test_a_permission_that_is_not_in_the_table_cannot_be_asked_for() -> None:
     with pytest.raises(KeyError):
         require("streams.lisst")
+
+
+def test_the_page_of_permissions_is_todays() -> None:
+    assert permissions_doc.PAGE.read_text(encoding="utf-8") == permissions_doc.page(), (
+        "run python -m scripts.permissions_doc --write"
+    )

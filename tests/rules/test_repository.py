@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from api.permissions import PERMISSIONS
-from cases.access import ROLES
-
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("pipeline", "models", "cases", "api")
 MAX_FILE_BYTES = 1 << 20
@@ -166,16 +163,6 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     links = [link for link in _LINK.findall(text) if not link.startswith(("http://", "https://", "mailto:", "#"))]
     assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
-
-
-def test_the_documented_permissions_are_those_of_the_program() -> None:
-    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    said = {match[1]: match[2] for match in re.finditer(r"^\| `([a-z]+\.[a-z]+)` \| ([^|]+) \|", page, re.MULTILINE)}
-    expected = {
-        name: "all roles" if roles == frozenset(ROLES) else ", ".join(role for role in ROLES if role in roles)
-        for name, roles in PERMISSIONS.items()
-    }
-    assert {name: words.strip() for name, words in said.items()} == expected
 
 
 def test_every_metric_is_explained() -> None:

@@ -7,6 +7,7 @@ from starlette.types import Message, Scope
 
 from api.live_files import LiveFiles
 from pipeline.live.hls_views import MOST_WAITING
+from pipeline.live.viewer import Watcher
 from tests.unit.api.test_live_socket import Hall, run
 
 
@@ -14,7 +15,7 @@ class Browser:
     """One viewer's requests for a playlist that is to come."""
 
     def __init__(self, hall: Hall) -> None:
-        self._session = hall.runtime.hls.begin(hall.stream, "somebody", "right").secret
+        self._session = hall.runtime.hls.begin(hall.stream, Watcher("somebody", "somebody"), "right").secret
         hall.film(120)
         self._files = LiveFiles(self._nothing_else, hall.doors, lambda _: [])
 

@@ -15,13 +15,17 @@ from websockets.frames import Frame, Opcode
 
 from api.doors import Doors
 from api.http_door import Crowd
+from api.live_rights import LiveRights
 from api.live_socket import LiveSocket, live_socket
+from api.playbacks import Playbacks
 from api.tickets import Tickets
 from cases.access import Access
+from cases.access.passwords import Passwords
 from cases.casework import kinds
 from cases.record import Record
 from pipeline.app import Runtime
 from pipeline.hub import Stream
+from pipeline.record.playback import Playback
 from pipeline.settings import HubSettings, Settings
 from tests.made import DEVICE, VIDEO, ManualClock, packet
 from tests.unit.live.wire import frames
@@ -82,7 +86,7 @@ class Hall:
         self.stream = Stream("st_1", DEVICE, HubSettings(), self.clock)
         self.stream.set_tracks((VIDEO,))
         self.runtime.publications.streams["st_1"] = self.stream
-        self.token = self.access.create_token("viewer")
+        self.token = self.access.create_token("commander")
         crowd = Crowd(self.runtime.settings.api, self.clock)
         self.doors = Doors(
             self.runtime,
@@ -91,6 +95,10 @@ class Hall:
             crowd,
             Record(self.runtime.settings.store, self.runtime.settings.data, self.runtime.outbox, self.runtime.clock),
             kinds.load(),
+            LiveRights(self.access.units),
+            Passwords(1),
+            Playback(),
+            Playbacks(self.clock, self.runtime.tell),
         )
         self.pictures = 0
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.events import Event, ViewEnded, ViewStarted
 from pipeline.hub import Stream
-from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_NORMAL, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer
+from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_NORMAL, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Watcher
 from pipeline.live.views import Live
 from pipeline.media import Fragment, Item, StreamState, Track
 from pipeline.settings import HubSettings, LiveSettings
@@ -46,7 +46,7 @@ class Room:
 
     def watch(self, by: str = "someone", most_writes: int | None = None) -> tuple[Viewer, TapeWire]:
         wire = TapeWire(most_writes=most_writes)
-        viewer = wire.viewer = self.live.watch(self.stream, wire, by)
+        viewer = wire.viewer = self.live.watch(self.stream, wire, Watcher(by, f"usr_{by}", by, "guidance"))
         viewer.begin()
         return viewer, wire
 
@@ -301,7 +301,9 @@ def test_the_views_of_whoever_lost_the_right_are_closed_and_no_others() -> None:
     room = Room()
     _, gone = room.watch("gone")
     _, stays = room.watch("stays")
-    room.live.cut_all_of("gone")
+    room.live.cut_off_from("gone", "another stream")
+    assert gone.closes == []
+    room.live.cut_off_from("gone", room.stream.stream_id)
     assert [code for code, _ in gone.closes] == [CLOSE_REVOKED]
     assert stays.closes == []
     room.live.close()
@@ -319,8 +321,11 @@ def test_a_stream_that_nobody_watches_costs_nothing_and_each_view_is_told() -> N
     assert room.live.feeds == {}
     assert len(room.stream._readers) == 1, "only the recorder's place is taken"
     assert [type(event) for event in room.events] == [ViewStarted, ViewEnded] * 50
-    ended = room.events[-1]
+    started, ended = room.events[-2:]
+    assert isinstance(started, ViewStarted)
     assert isinstance(ended, ViewEnded)
+    assert (started.by, started.by_name, started.why) == ("usr_someone", "someone", "guidance")
+    assert (ended.by, ended.by_name) == ("usr_someone", "someone")
     assert ended.watched_s == 0.2
 
 

@@ -1,0 +1,279 @@
+"""Recordings played over HTTP: asked for, approved by another, served to the second, logged, and cut off in time."""
+
+import hashlib
+import json
+import re
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.serving import Answer, Server, allow, onrecord, until
+from tests.tools import needs
+
+pytestmark = [pytest.mark.slow, needs("ffmpeg")]
+
+
+@dataclass
+class Kept:
+    """A server with one recording of 60 s, a picture a 25th of a second, a key frame every two seconds, and sound."""
+
+    server: Server
+    recording_id: str
+    folder: Path
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/recordings/{self.recording_id}"
+
+    def play(self, start: float, end: float, token: str | None = None, **headers: str) -> Answer:
+        return self.server.ask(f"{self.path}/media?start={start}&end={end}", "GET", None, token, **headers)
+
+    def allow(self, start: float, end: float) -> dict[str, object]:
+        wanted: dict[str, object] = {"what": "play", "recording_id": self.recording_id, "start_s": start, "end_s": end}
+        return allow(self.server, wanted)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    folder = tmp_path_factory.mktemp("playback")
+    clip = folder / "clip.mp4"
+    subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25",
+         "-itsoffset", "0.0213333",  # the encoder puts as much before the sound
+         "-f", "lavfi", "-i",
+         "sine=frequency=440:sample_rate=48000", "-t", "60", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0",
+         "-g", "50", "-b:v", "2M", "-c:a", "aac", str(clip)],
+        check=True, timeout=120,
+    )  # fmt: skip
+    with Server(folder / "data") as server:
+        server.add_device("cam")
+        done = onrecord(server.data, "ingest", str(clip), "--device", "cam", "--json")
+        assert done.returncode == 0, done.stderr
+        recording_id = json.loads(done.stdout)["items"][0]["recording_id"]
+        until(lambda: server.ask(f"/api/v1/recordings/{recording_id}").status == 200, "the recording in the store")
+        found = next(path for path in server.recordings() if path.name == recording_id)
+        yield Kept(server, recording_id, found)
+
+
+def probe(path: Path) -> float:
+    """Duration in seconds; every frame is decoded without a complaint."""
+    done = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_frames", "-show_entries", "format=duration:stream=codec_type,nb_read_frames",
+         "-of", "json", str(path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return float(json.loads(done.stdout)["format"]["duration"])
+
+
+def pictures(media: bytes) -> list[str]:
+    """Hashes of the decoded pictures, in order."""
+    done = subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-i", "pipe:", "-map", "0:v", "-f", "framehash", "-hash", "md5", "-"],
+        input=media, capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    return [line.rpartition(b",")[2].strip().decode() for line in done.stdout.splitlines() if not line.startswith(b"#")]
+
+
+def test_exactly_20_s_are_asked_for_approved_played_and_logged(kept: Kept, tmp_path: Path) -> None:
+    server = kept.server
+    assert kept.play(10, 30).status == 403
+    approval = kept.allow(10, 30)
+    assert (approval["start_s"], approval["end_s"], approval["state"]) == (10.0, 30.0, "approved")
+    answer = kept.play(10, 30)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("video/mp4")
+    assert answer.headers["x-media-start"] == "10.0000"
+    path = tmp_path / "span.mp4"
+    path.write_bytes(answer.body)
+    duration_s = probe(path)
+    assert duration_s == pytest.approx(20.0, abs=0.045)
+    assert len(pictures(answer.body)) == 500
+    for start, end in ((9.9, 30), (10, 30.1), (0, 60), (29, 31)):
+        assert kept.play(start, end).status == 403, (start, end)
+    with server.access() as access:
+        other = server.keep(access.create_token("commander", "another"))
+        audit = server.keep(access.create_token("audit_admin", "auditor"))
+    assert kept.play(10, 30, token=other).status == 403, "an approval is one person's"
+
+    def told(kind: str) -> list[dict[str, object]]:
+        found = server.ask(f"/api/v1/audit?kinds={kind}", token=audit).items()
+        return [each for each in found if each.get("approval_id") == approval["approval_id"]]
+
+    until(lambda: told("PlaybackStarted") != [], "the beginning in the audit")
+    assert told("PlaybackStarted")[0]["why"] == "test"
+    until(lambda: told("PlaybackEnded") != [], "the end in the audit", 45)
+    ended = told("PlaybackEnded")[0]
+    low, high = map(float, str(ended["spans"]).split("-"))
+    assert low == 10.0
+    assert high == pytest.approx(30.0, abs=0.03)
+    assert ended["watched_s"] == pytest.approx(20.0, abs=0.03)
+
+
+def test_the_picture_before_the_approved_span_is_never_sent_even_to_begin_decoding_with(kept: Kept) -> None:
+    approval = kept.allow(13.5, 20)
+    assert approval["start_s"] == 12.0, "what is asked for begins with the picture that decoding begins with"
+    answer = kept.play(13.5, 20)
+    assert answer.headers["x-media-start"] == "12.0000"
+    inner = kept.server.ask(f"{kept.path}/media?start=12.5&end=20")
+    assert inner.headers["x-media-start"] == "12.0000"
+    whole = kept.allow(0, 60)
+    expected = pictures(kept.play(0, 60).body)
+    assert pictures(answer.body) == expected[300:500]
+    assert kept.server.ask(f"/api/v1/approvals/{whole['approval_id']}", "DELETE").status == 200
+    assert kept.play(0, 60).status == 403
+
+
+def test_ranges_of_bytes_are_parts_of_one_file_and_its_index_names_every_segment(kept: Kept) -> None:
+    kept.allow(0, 60)
+    whole = kept.play(0, 60)
+    size = len(whole.body)
+    assert whole.headers["accept-ranges"] == "bytes"
+    tag = whole.headers["etag"]
+    for asked, low, high in (
+        ("bytes=0-99", 0, 100), ("bytes=100-", 100, size), ("bytes=-1000", size - 1000, size),
+        (f"bytes=700000-{size + 5}", 700_000, size), ("bytes=123456-654321", 123_456, 654_322),
+    ):  # fmt: skip
+        part = kept.play(0, 60, Range=asked)
+        assert part.status == 206
+        assert part.body == whole.body[low:high]
+        assert part.headers["content-range"] == f"bytes {low}-{high - 1}/{size}"
+    assert kept.play(0, 60, Range="bytes=0-1", If_Range=tag).status == 206
+    assert kept.play(0, 60, Range="bytes=0-1", If_Range='"other"').status == 200
+    for bad in ("bytes=5-1", f"bytes={size}-", "bytes=0-1,5-6", "lines=1-2", "bytes=-0"):
+        assert kept.play(0, 60, Range=bad).status == 416, bad
+    head = kept.server.ask(f"{kept.path}/media?start=0&end=60", "HEAD")
+    assert (head.status, head.headers["content-length"], head.body) == (200, str(size), b"")
+    at = whole.body.index(b"sidx") - 4
+    box = whole.body[at : at + struct.unpack(">I", whole.body[at : at + 4])[0]]
+    count = struct.unpack(">H", box[38:40])[0]
+    offset, total_s = at + len(box), 0.0
+    timescale = struct.unpack(">I", box[16:20])[0]
+    for place in range(count):
+        length, ticks, _ = struct.unpack(">III", box[40 + 12 * place : 52 + 12 * place])
+        assert whole.body[offset + 4 : offset + 8] == b"moof"
+        offset, total_s = offset + length, total_s + ticks / timescale
+    assert offset == size
+    assert count == len(list(kept.folder.glob("0*.mp4")))
+    assert total_s == pytest.approx(60.0, abs=0.1)
+
+
+def test_playing_stops_within_a_second_of_the_withdrawal_and_of_the_end_of_the_account(kept: Kept) -> None:
+    server = kept.server
+    for how in ("withdrawn", "ended"):
+        with server.access() as access:
+            token = server.keep(access.create_token("commander", how))
+            principal = access.who(token, kind="token")
+        wanted: dict[str, object] = {
+            "what": "play", "recording_id": kept.recording_id, "start_s": 0, "end_s": 60, "purpose": "复核",
+        }  # fmt: skip
+        approval = allow(server, wanted, token)
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            request = (
+                f"GET {kept.path}/media?start=0&end=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+            )
+            connection.sendall(request.encode())
+            connection.settimeout(10)
+            got, promised = 0, 0
+            cut_s = 0.0
+            while True:
+                try:
+                    data = connection.recv(32_768)
+                except ConnectionResetError:
+                    break
+                if not data:
+                    break
+                if not promised:
+                    promised = int(re.search(rb"content-length: (\d+)", data)[1])  # type: ignore[index]
+                got += len(data)
+                if got > 500_000 and not cut_s:
+                    cut_s = time.monotonic()
+                    if how == "withdrawn":
+                        where = f"/api/v1/approvals/{approval['approval_id']}"
+                        assert server.ask(where, "DELETE", token=token).status == 200
+                    else:
+                        assert principal is not None
+                        with server.access() as access:
+                            access.end(principal.principal_id)
+                time.sleep(0.01)
+            assert cut_s
+            assert time.monotonic() - cut_s < 1.5
+            assert got < promised
+
+
+def test_an_approval_ends_by_itself_in_the_middle_of_playing(kept: Kept) -> None:
+    server = kept.server
+    asked = server.ask(
+        "/api/v1/approvals", "POST",
+        {"what": "play", "purpose": "p", "recording_id": kept.recording_id, "start_s": 40, "end_s": 50},
+    )  # fmt: skip
+    with server.access() as access:
+        judge = server.keep(access.create_token("archivist", "judge"))
+    where = f"/api/v1/approvals/{asked.tree()['approval_id']}/decision"
+    assert server.ask(where, "POST", {"verdict": "approved", "days": 1e-9}, token=judge).status == 422
+
+
+def test_nobody_decides_on_his_own_and_two_who_race_are_one(kept: Kept) -> None:
+    server = kept.server
+    wanted = {"what": "play", "purpose": "p", "recording_id": kept.recording_id, "start_s": 0, "end_s": 5}
+    with server.access() as access:
+        judges = [server.keep(access.create_token("archivist", f"race {number}")) for number in range(2)]
+    own = server.ask("/api/v1/approvals", "POST", wanted, token=judges[0]).tree()
+    where = f"/api/v1/approvals/{own['approval_id']}/decision"
+    assert server.ask(where, "POST", {"verdict": "approved"}, token=judges[0]).status == 409
+    assert server.ask(where, "POST", {"verdict": "refused", "reason": "无必要"}, token=judges[1]).status == 200
+    assert server.ask(where, "POST", {"verdict": "approved"}, token=server.token).status == 409
+    keyed = [server.ask("/api/v1/approvals", "POST", wanted, Idempotency_Key="same") for _ in range(2)]
+    assert keyed[0].tree()["approval_id"] == keyed[1].tree()["approval_id"]
+
+
+def test_a_major_case_needs_two_who_say_yes(kept: Kept) -> None:
+    server = kept.server
+    case = server.ask("/api/v1/cases", "POST", {"number": "重大", "title": "t", "class": "major"}).tree()
+    wanted = {"what": "copy", "purpose": "移送", "case_id": case["case_id"]}
+    approval = server.ask("/api/v1/approvals", "POST", wanted).tree()
+    assert approval["needed"] == 2
+    with server.access() as access:
+        judges = [server.keep(access.create_token("archivist", f"eye {number}")) for number in range(2)]
+    where = f"/api/v1/approvals/{approval['approval_id']}/decision"
+    assert server.ask(where, "POST", {"verdict": "approved"}, token=judges[0]).tree()["state"] == "asked"
+    assert server.ask(where, "POST", {"verdict": "approved"}, token=judges[0]).status == 409
+    assert server.ask(f"/api/v1/cases/{case['case_id']}/exports", "POST").status == 403
+    assert server.ask(where, "POST", {"verdict": "approved"}, token=judges[1]).tree()["state"] == "approved"
+    assert server.ask(f"/api/v1/cases/{case['case_id']}/exports", "POST").status == 202
+
+
+def test_what_is_not_what_was_recorded_is_not_served(kept: Kept) -> None:
+    kept.allow(0, 60)
+    segment = sorted(kept.folder.glob("0*.mp4"))[1]
+    before = segment.read_bytes()
+    changed = bytearray(before)
+    changed[len(changed) // 2] ^= 1
+    segment.write_bytes(bytes(changed))
+    try:
+        assert kept.play(15, 16).status == 503
+        assert kept.play(0, 5).status == 200
+    finally:
+        segment.write_bytes(before)
+    assert kept.play(15, 16).status == 200
+    assert hashlib.sha256(before).hexdigest() in (kept.folder / "manifest.jsonl").read_text()
+
+
+def test_the_map_says_what_is_there_and_what_the_reader_may_play(kept: Kept) -> None:
+    with kept.server.access() as access:
+        token = kept.server.keep(access.create_token("commander", "mapped"))
+    answer = kept.server.ask(f"{kept.path}/map", token=token).tree()
+    assert answer["length_s"] == pytest.approx(60.0, abs=0.1)
+    assert (answer["gaps"], answer["allowed"], answer["is_ended"]) == ([], [], True)
+    wanted: dict[str, object] = {"what": "play", "recording_id": kept.recording_id, "start_s": 2, "end_s": 4}
+    allow(kept.server, wanted, token)
+    answer = kept.server.ask(f"{kept.path}/map", token=token).tree()
+    assert answer["allowed"] == [{"start_s": 2.0, "end_s": 4.0}]
+    assert kept.server.ask(f"{kept.path}/media?start=2", token=token).status == 200
