@@ -58,7 +58,8 @@ async def read_map(
     )  # fmt: skip
 
 
-@router.api_route("/{recording_id}/media", methods=["GET", "HEAD"], response_class=StreamingResponse)
+@router.head("/{recording_id}/media", include_in_schema=False)
+@router.get("/{recording_id}/media", response_class=StreamingResponse)
 async def play(
     request: Request,
     asker: Player,

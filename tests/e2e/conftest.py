@@ -4,6 +4,7 @@ Both end with this package: the demo costs half a core, and Playwright keeps an 
 in which no other test could start its own.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -19,6 +20,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from cases.access import Access
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -44,10 +47,21 @@ class Demo:
 
     def token(self) -> str:
         """A fresh commander's token."""
+        return self.run("token", "create", "--role", "commander")
+
+    def run(self, *arguments: str) -> str:
+        """What a command over the demo's data prints."""
         environment = {**os.environ, "ONRECORD_DATA": str(self.data)}
-        command = [*_onrecord(), "token", "create", "--role", "commander"]
-        made = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30)
+        made = subprocess.run(
+            [*_onrecord(), *arguments], env=environment, check=True, capture_output=True, text=True, timeout=30
+        )
         return made.stdout.strip()
+
+    def link_of(self, login: str) -> str:
+        """A link that signs one of the demo's people in, as the demo prints them."""
+        with contextlib.closing(Access.of(self.data)) as access:
+            code = access.accounts.link(access.accounts.named(login).account_id, 600, must_enrol=False)
+        return f"{self.url}/#code={code}"
 
 
 @pytest.fixture(scope="package")

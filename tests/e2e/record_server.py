@@ -26,6 +26,11 @@ CASE: dict[str, Json] = {
     "state": "open",
     "opened_at": "2026-11-24T01:00:00.000Z",
 }
+SESSION: dict[str, Json] = {
+    "name": "指挥员", "role": "commander", "expires_at": None, "account_id": "usr_1", "login": "commander", "unit": "",
+    "needs": "", "has_password": True, "has_totp": True,
+    "permissions": dict.fromkeys(("streams.watch", "cases.read", "cases.note", "cases.export"), "unit"),
+}  # fmt: skip
 STEPS: list[Json] = [
     {"step_id": "s1", "kind": "filing", "started_at": CASE["opened_at"], "ended_at": "2026-11-24T01:10:00.000Z"},
     {"step_id": "s2", "kind": "evidence", "started_at": "2026-11-24T01:10:00.000Z", "ended_at": None},
@@ -186,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _found(self) -> dict[str, dict[str, Json]]:
         cases: list[Json] = [CASE] if self.told.has_cases else []
         return {
-            "/api/v1/session": {"name": "指挥员", "role": "commander", "expires_at": None},
+            "/api/v1/session": SESSION,
             "/api/v1/streams": {"items": STREAMS, "next_cursor": None, "now": _rfc3339(0)},
             "/api/v1/cases": {"items": cases, "next_cursor": None},
             "/api/v1/cases/case-1": CASE,

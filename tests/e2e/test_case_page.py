@@ -212,9 +212,12 @@ def test_a_case_is_exported_and_fetched_and_what_fails_is_told(page: Page, recor
     expect(page.get_by_text("原件有 2 处缺陷")).to_be_visible()
     page.locator("[data-action=export]").click()
     expect(page.locator("[data-export=failed]")).to_contain_text("磁盘已满")
-    record.refuses = (403, {"title": "Forbidden", "status": 403, "remedy": "请找办案人"})
+    record.refuses = (409, {"title": "Conflict", "status": 409, "remedy": "稍后再试一次"})
     page.locator("[data-action=export]").click()
-    expect(page.locator("[data-export=refused]")).to_contain_text("请找办案人")
+    expect(page.locator("[data-export=refused]")).to_contain_text("稍后再试一次")
+    record.refuses = (403, {"title": "Forbidden", "status": 403, "detail": "no approval"})
+    page.locator("[data-action=export]").click()
+    expect(page.locator("[data-export=needs-approval]")).to_contain_text("须经审批")
 
 
 def test_fifty_thousand_events_keep_the_page_small_and_the_reader_in_place(page: Page, record: Record) -> None:

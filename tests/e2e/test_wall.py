@@ -72,5 +72,5 @@ def test_the_help_sheet_opens_and_the_language_switches(page: Page, demo: Demo) 
 
 def test_a_wrong_link_shows_the_remedy(page: Page, demo: Demo) -> None:
     page.goto(f"{demo.url}/#code=wrong")
-    expect(page.get_by_role("alert")).to_contain_text(re.compile("onrecord token create"))
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("请管理员给一个新的链接"))
     assert "wrong" not in page.url

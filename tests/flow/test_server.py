@@ -90,7 +90,8 @@ def sign_in(server: Server) -> str:
     answer = server.ask("/api/v1/session", "POST", {"code": code}, token="", Sec_Fetch_Site="same-origin")
     assert answer.status == 200, answer.body
     cookie = answer.headers["Set-Cookie"]
-    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Secure"} <= set(cookie.split("; "))
+    assert cookie.startswith("__Host-")
     server.keep(cookie.split(";")[0].partition("=")[2])
     assert server.ask("/api/v1/session", "POST", {"code": code}, token="").status == 401, "a code works once"
     return str(cookie.split(";")[0])
@@ -228,7 +229,7 @@ def test_every_answer_carries_the_security_headers(live: Published) -> None:
 def test_a_browser_signs_in_once_per_code_and_only_from_our_own_page(live: Published) -> None:
     server = live.server
     cookie = sign_in(server)
-    assert server.ask("/api/v1/session", token="", Cookie=cookie).tree()["role"] == "viewer"
+    assert server.ask("/api/v1/session", token="", Cookie=cookie).tree()["role"] == "commander"
     path = f"/api/v1/streams/{live.stream_id}/ticket"
     assert server.ask(path, "POST", token="", Cookie=cookie, Sec_Fetch_Site="same-origin").status == 201
     for site in ("cross-site", "same-site"):
@@ -241,11 +242,14 @@ def test_a_browser_signs_in_once_per_code_and_only_from_our_own_page(live: Publi
 def test_signing_out_ends_the_session_and_its_open_view_within_2_s(live: Published) -> None:
     server = live.server
     cookie = sign_in(server)
-    answer = server.ask(f"/api/v1/streams/{live.stream_id}/ticket", "POST", token="", Cookie=cookie)
-    unused = server.ask(f"/api/v1/streams/{live.stream_id}/ticket", "POST", token="", Cookie=cookie)
+    path = f"/api/v1/streams/{live.stream_id}/ticket"
+    answer, unused = (server.ask(path, "POST", token="", Cookie=cookie, Sec_Fetch_Site="same-origin") for _ in range(2))
+    assert server.ask(path, "POST", token="", Cookie=cookie).status == 403, "no browser says nothing of where it is"
     with connect(server.watch_url(live.stream_id, server.keep(str(answer.tree()["ticket"])))) as view:
         view.recv(timeout=SECOND_S)
-        assert server.ask("/api/v1/session", "DELETE", token="", Cookie=cookie).status == 204
+        assert (
+            server.ask("/api/v1/session", "DELETE", token="", Cookie=cookie, Sec_Fetch_Site="same-origin").status == 204
+        )
         code, took_s = closed_within(view, 3)
     assert (code, took_s <= 2.0) == (4401, True)
     assert server.ask("/api/v1/session", token="", Cookie=cookie).status == 401

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { fragmentOf, placeOf, type Place } from "./place";
 
 test("every place comes back from its own fragment", () => {
-  const places: Place[] = [{ name: "wall" }, { name: "cases" }, { name: "case", caseId: "c-1" }, { name: "case", caseId: "沪/监 1%#" }];
+  const places: Place[] = [{ name: "wall" }, { name: "cases" }, { name: "me" }, { name: "recording", recordingId: "rec_1" }, { name: "case", caseId: "c-1" }, { name: "case", caseId: "沪/监 1%#" }];
   for (const place of places) expect(placeOf(fragmentOf(place))).toEqual(place);
 });
 

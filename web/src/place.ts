@@ -2,23 +2,54 @@
 
 import { onBeforeUnmount, onMounted, readonly, ref, type Ref } from "vue";
 
-export type Place = { readonly name: "wall" } | { readonly name: "cases" } | { readonly name: "case"; readonly caseId: string };
+export type Place =
+  | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "devices" | "audit" | "me" }
+  | { readonly name: "case"; readonly caseId: string }
+  | { readonly name: "recording"; readonly recordingId: string };
+
+export interface Page {
+  readonly name: Exclude<Place["name"], "case" | "recording">;
+  readonly permission: string; // without it the page is not shown
+  readonly within?: Place["name"]; // a place that belongs to the page
+}
+
+/** The pages, in the order of the bar; who may not see the first is led to the next one. */
+export const PAGES: readonly Page[] = [
+  { name: "wall", permission: "streams.watch" },
+  { name: "cases", permission: "cases.read", within: "case" },
+  { name: "recordings", permission: "recordings.list", within: "recording" },
+  { name: "approvals", permission: "approvals.ask" },
+  { name: "audit", permission: "audit.read" },
+  { name: "users", permission: "users.list" },
+  { name: "devices", permission: "devices.manage" },
+  { name: "me", permission: "session.own" },
+];
 
 /** The place that a fragment names; the wall for any other. */
 export function placeOf(fragment: string): Place {
-  const [, first, second, ...more] = fragment.replace(/^#/, "").split("/");
-  if (first !== "cases" || more.length > 0) return { name: "wall" };
-  if (second === undefined || second === "") return { name: "cases" };
+  const [, first = "", second = "", ...more] = fragment.replace(/^#/, "").split("/");
+  const page = PAGES.find((each) => each.name === first);
+  if (page === undefined || more.length > 0) return { name: "wall" };
+  if (second === "" || (page.name !== "cases" && page.name !== "recordings")) return { name: page.name };
   try {
-    return { name: "case", caseId: decodeURIComponent(second) };
+    const id = decodeURIComponent(second);
+    return page.name === "cases" ? { name: "case", caseId: id } : { name: "recording", recordingId: id };
   } catch {
-    return { name: "cases" }; // broken %-signs
+    return { name: page.name }; // broken %-signs
   }
 }
 
 export function fragmentOf(place: Place): string {
-  if (place.name === "wall") return "#/";
-  return place.name === "cases" ? "#/cases" : `#/cases/${encodeURIComponent(place.caseId)}`;
+  switch (place.name) {
+    case "wall":
+      return "#/";
+    case "case":
+      return `#/cases/${encodeURIComponent(place.caseId)}`;
+    case "recording":
+      return `#/recordings/${encodeURIComponent(place.recordingId)}`;
+    default:
+      return `#/${place.name}`;
+  }
 }
 
 export function usePlace(): Readonly<Ref<Place>> {

@@ -3,10 +3,22 @@
 import type { Tracks } from "../player/wish";
 import { Problem, problemOf, unreachable } from "./problem";
 
+export type Credential =
+  | { readonly code: string; readonly second: string }
+  | { readonly token: string }
+  | { readonly login: string; readonly password: string; readonly second: string };
+
 export interface Session {
   readonly name: string;
   readonly role: string;
   readonly expires_at: string | null;
+  readonly account_id: string;
+  readonly login: string;
+  readonly unit: string;
+  readonly needs: "" | "password" | "totp";
+  readonly has_password: boolean;
+  readonly has_totp: boolean;
+  readonly permissions: Readonly<Record<string, string>>; // how far each reaches
 }
 
 export type StreamState = "live" | "reconnecting" | "lost" | "ended";
@@ -62,7 +74,7 @@ export async function readSession(): Promise<Session | null> {
   }
 }
 
-export async function openSession(credential: { code: string } | { token: string }): Promise<Session> {
+export async function openSession(credential: Credential): Promise<Session> {
   return (await ask("POST", "/api/v1/session", { body: credential })) as Session;
 }
 

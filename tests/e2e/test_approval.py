@@ -1,0 +1,120 @@
+"""What people do in the browser with the real demo: see what is theirs, ask, approve, play 20 s, read the audit."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.conftest import Demo
+
+pytestmark = pytest.mark.slow
+
+
+def person(chromium: Browser, demo: Demo, login: str) -> Page:
+    """Somebody of the demo's, signed in by a link of his own."""
+    page = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="zh-CN").new_page()
+    page.goto(demo.link_of(login))
+    page.locator("header nav, main").first.wait_for()
+    return page
+
+
+def test_20_s_are_asked_for_approved_by_another_played_and_told_in_the_audit(chromium: Browser, demo: Demo) -> None:
+    commander = person(chromium, demo, "commander")
+    commander.locator("[data-tile]:not([hidden]) video").nth(3).wait_for()
+    assert commander.locator("[data-tile]:not([hidden])").count() == 4
+    assert commander.locator("[data-watermark]").get_attribute("data-viewer") == "commander"
+    officer = person(chromium, demo, "officer")
+    officer.locator("[data-tile]:not([hidden])").first.wait_for()
+    assert officer.locator("[data-tile]:not([hidden])").count() == 1
+    analyst = person(chromium, demo, "analyst")
+    assert analyst.locator("[data-action=wall]").count() == 0
+    analyst.locator("[data-recording] a").last.click()
+    analyst.locator("[data-allowed=none]").wait_for()
+    assert analyst.locator("[data-action=play]").count() == 0
+    analyst.fill("[name=from]", "0")
+    analyst.fill("[name=to]", "20")
+    analyst.fill("[name=purpose]", "核查出示证件情况")
+    analyst.click("[data-form=approval] button")
+    analyst.locator("[data-asked]").wait_for()
+
+    archivist = person(chromium, demo, "archivist")
+    archivist.click("[data-action=approvals]")
+    archivist.locator("[data-action=decide]").first.click()
+    archivist.click("[data-action=approve]")
+    row = archivist.locator("[data-approval]").first
+    if row.get_attribute("data-approval") == "asked":  # of a major case: a second person says yes too
+        second = person(chromium, demo, "commander")
+        second.click("[data-action=approvals]")
+        second.locator("[data-action=decide]").first.click()
+        second.click("[data-action=approve]")
+        second.locator("[data-approval=approved]").first.wait_for()
+        second.context.close()
+    else:
+        archivist.locator("[data-approval=approved]").first.wait_for()
+
+    analyst.locator("[data-action=play]").first.wait_for(timeout=15_000)
+    video = analyst.locator("video")
+
+    def plays_all() -> bool:
+        """The demo may run for less than 20 s yet, and a segment is served when it is closed."""
+        analyst.reload()
+        analyst.locator("[data-action=play]").first.click(timeout=15_000)
+        analyst.wait_for_timeout(1500)
+        return video.count() == 1 and float(str(video.evaluate("v => v.duration || 0"))) > 19.9
+
+    until(plays_all, 60)
+    until(lambda: float(str(video.evaluate("v => v.currentTime"))) > 0.5, 15)
+    assert float(str(video.evaluate("v => v.duration"))) == pytest.approx(20.0, abs=0.1)
+    assert analyst.locator("[data-watermark]").get_attribute("data-viewer") == "analyst"
+    analyst.click("[data-action=recordings]")
+
+    audit = person(chromium, demo, "audit")
+
+    def told() -> str:
+        audit.reload()
+        audit.locator("tr[data-kind]").first.wait_for()
+        ended = audit.locator("tr[data-kind=PlaybackEnded]")
+        return ended.first.inner_text() if ended.count() else ""
+
+    until(lambda: "0.000-20.0" in told(), 60)
+    assert "分析员" in told()
+    for page in (commander, officer, analyst, archivist, audit):
+        page.context.close()
+
+
+def test_a_new_account_is_set_up_in_the_browser_and_cut_off_by_another(chromium: Browser, demo: Demo) -> None:
+    link = demo.run("user", "add", "newcomer", "--role", "commander", "--name", "新人")
+    page = chromium.new_context(locale="zh-CN").new_page()
+    page.goto(demo.url + "/#" + link.partition("#")[2])
+    page.fill("[name=new]", "Riverside-7-lanterns")
+    page.fill("[name=again]", "Riverside-7-lanterns")
+    page.click("[data-form=password] button")
+    secret = page.locator("[data-totp=secret]").inner_text()
+    assert re.fullmatch(r"[A-Z2-7]{32}", secret)
+    page.fill("[name=code]", pyotp.TOTP(secret).at(int(time.time()) - 30))
+    page.click("[data-form=totp] button")
+    assert page.locator("[data-totp=codes] code").count() == 10
+    page.click("[data-action=kept]")
+    page.locator("[data-tile]").first.wait_for()
+    page.click("[data-action=sign-out]")
+    page.fill("[name=login]", "newcomer")
+    page.fill("[name=password]", "Riverside-7-lanterns")
+    page.click("[data-form=sign-in] button")
+    page.fill("[name=second]", pyotp.TOTP(secret).now())
+    page.click("[data-form=sign-in] button")
+    page.locator("[data-tile] video").first.wait_for()
+    security = person(chromium, demo, "security")
+    security.click("[data-user=newcomer] [data-action=disable]")
+    page.locator("[data-form=sign-in]").wait_for(timeout=10_000)
+    for each in (page, security):
+        each.context.close()
+
+
+def until(condition: Callable[[], bool], limit_s: float) -> None:
+    began_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began_s < limit_s
+        time.sleep(0.2)
