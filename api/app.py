@@ -71,7 +71,10 @@ def create_app(doors: Doors) -> FastAPI:
 
     Raises: SettingsInvalid: a route declares no permission.
     """
-    app = FastAPI(title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="OnRecord", version=version("onrecord"), openapi_url=None, docs_url=None, redoc_url=None,
+        responses=problems.RESPONSES,
+    )  # fmt: skip
     app.state.doors = doors
     problems.install(app)
     for router in ROUTERS:

@@ -29,6 +29,7 @@ _MAX_URL_BYTES = 8192
 _MAX_WAITING_REQUESTS = 8  # sent before the answer to the first; browsers send none
 _LEAST_TAKEN_BYTES = 16_384  # of an answer, in api.write_timeout_s: 13 kbit/s
 _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share, so that what is taken shows soon
+_SAID = "the request breaks the rules of HTTP or the limits of this server"
 _ENDLESS = "/ingest/"  # bodies without an end; `Pushes` holds them to their own deadlines
 
 log = structlog.get_logger(__name__)
@@ -263,7 +264,8 @@ class HttpDoor(HttpToolsProtocol):
         del msg
         self.crowd.refused += 1
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            text = json.dumps({"type": "about:blank", "title": self._status.phrase, "status": self._status}).encode()
+            said = {"type": "about:blank", "title": self._status.phrase, "status": self._status, "detail": _SAID}
+            text = json.dumps(said).encode()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
                 b"connection: close\r\n\r\n%s" % (self._status, self._status.phrase.encode(), len(text), text)

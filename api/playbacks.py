@@ -12,7 +12,7 @@ from cases.casework.rows import Approval, Recording
 from pipeline.clock import Clock
 from pipeline.events import EventSink, PlaybackEnded, PlaybackStarted
 
-_IDLE_S = 30.0
+_IDLE_S = 15.0  # a player that is paused keeps what it has; it asks again, and a new view begins
 _MOST_VIEWS = 5_000
 _MOST_SPANS = 500  # of one view; further apart ones are told as one, from the first to the last
 _JOINED_S = 0.25

@@ -54,6 +54,46 @@ _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
 )
 
 
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "remedy": {"type": "string", "description": "What helps, where something does."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+RESPONSES: dict[int | str, dict[str, object]] = {
+    status: {"description": said, "content": {"application/problem+json": {"schema": _SCHEMA}}}
+    for status, said in (
+        (400, "The request is malformed. 请求格式错误"),
+        (401, "Nobody we know. 未登录"),
+        (403, "Known, but not allowed. 无权操作"),
+        (404, "There is no such thing, or none within reach. 不存在或不在权限范围内"),
+        (409, "What stands already does not allow it. 与现状冲突"),
+        (412, "Somebody else changed it. 已被他人修改"),
+        (413, "The body is too large. 内容过大"),
+        (414, "The address is too long. 地址过长"),
+        (415, "The body is of a kind that is not taken. 类型不支持"),
+        (416, "The range lies outside. 范围无效"),
+        (422, "A field's value cannot be taken. 字段不合要求"),
+        (428, "If-Match is missing. 缺少 If-Match"),
+        (429, "Too many tries. 尝试过多"),
+        (503, "It cannot be done now; recording goes on. 暂不可用，录制不受影响"),
+    )
+}
+"""What every route may answer besides what it promises."""
+
+
 def problem(status: int, detail: str, remedy: str = "", **more: object) -> JSONResponse:
     """One problem+json answer."""
     body: dict[str, object] = {

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.doors import Doors
 from api.metrics import render
@@ -41,7 +41,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics", tags=[PUBLIC])
+@router.get("/metrics", tags=[PUBLIC], response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus text. Labels are opaque ids: no name, no officer, no key."""
     doors: Doors = request.app.state.doors

@@ -276,6 +276,19 @@ def test_the_filmed_officer_under_complaint_reaches_nothing_of_the_recording(sit
     assert site.places["withheld"]["recording"] not in [each["recording_id"] for each in listed]
 
 
+def test_the_filmed_officer_under_complaint_no_longer_sees_what_is_being_filmed(site: Site) -> None:
+    stream = site.places["mine"]["stream"]
+    running = site.server.ask(f"/api/v1/recordings?stream_id={stream}").items()[0]["recording_id"]
+    officer_id = site.server.ask("/api/v1/officers").items()[0]["officer_id"]
+    body, ticket = {"officer_id": officer_id, "reason": "投诉"}, f"/api/v1/streams/{stream}/ticket"
+    token = site.tokens["security_admin"]
+    assert site.server.ask(ticket, "POST", token=site.tokens["officer"]).status == 201
+    assert site.server.ask(f"/api/v1/recordings/{running}/withheld", "POST", body, token=token).status == 204
+    until(lambda: site.server.ask(ticket, "POST", token=site.tokens["officer"]).status == 404, "it is out of reach", 3)
+    assert site.server.ask(f"/api/v1/recordings/{running}/released", "POST", body, token=token).status == 204
+    until(lambda: site.server.ask(ticket, "POST", token=site.tokens["officer"]).status == 201, "it is back", 3)
+
+
 def test_every_route_has_its_expected_answer() -> None:
     routes = set(re.findall(r"^\| `([A-Z]+ /\S+)` \|", permissions_doc.page().partition("## Routes")[2], re.MULTILINE))
     routes = {route for route in routes if not route.startswith(("GET /livez", "GET /readyz", "GET /metrics"))}

@@ -33,7 +33,7 @@ def test_requests_are_one_view_that_tells_what_was_sent() -> None:
     for low, high in ((10.0, 12.0), (12.02, 14.0), (40.0, 41.0), (11.0, 13.0), (20.0, 20.0)):
         view = playbacks.view(WHO, RECORDING, allowed)
         view.sent(low, high)
-        clock.now_s += 20
+        clock.now_s += 14
         playbacks.sweep()
     clock.now_s += 31
     playbacks.sweep()
