@@ -56,6 +56,13 @@ class By(StrEnum):
     HLS = "hls"
 
 
+class Media(StrEnum):
+    """What a backup does with the recordings."""
+
+    COPY = "copy"
+    REFERENCE = "reference"
+
+
 class Codec(StrEnum):
     """What simulated devices encode."""
 
@@ -246,6 +253,42 @@ def export(
         typer.echo(f"index {done.index_sha256}")
     if done.defects:
         typer.echo(f"onrecord: {done.defects} defects of the originals are named in the export", err=True)
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    passphrase_file: Annotated[Path, typer.Option(help="File with the passphrase that seals keys and accounts.")],
+    media: Annotated[
+        Media, typer.Option(help="copy: the recordings too; reference: their names and hashes.")
+    ] = Media.COPY,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write everything to a folder, with a server running or not."""
+    from cases.backup import backup as run
+
+    settings = _settings(config)
+    made = run(settings.data, out, _passphrase(passphrase_file), copies_media=media is Media.COPY)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(made)))
+    else:
+        typer.echo(f"{out}: {made.log_size} events, {made.recordings} recordings, {made.size_bytes} bytes")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="The folder of a backup.")],
+    passphrase_file: Annotated[Path, typer.Option(help="File with the passphrase that it was sealed with.")],
+    media: Annotated[Optional[Path], typer.Option(help="The folder of recordings that a backup only names.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make the data folder anew of a backup; it must be empty. Then run 'onrecord verify' on it."""
+    from cases.backup import restore as run
+
+    data = _settings(config).data
+    count = run(source, data, _passphrase(passphrase_file), media)
+    typer.echo(f"{data}: restored, {count} files of recordings; now run: onrecord verify {data}")
 
 
 @app.command()
@@ -605,6 +648,15 @@ def token_create(
             role, name, days * 86400, unit=unit, device_ids=device or (), scopes=scope or ()
         )
     )
+
+
+def _passphrase(path: Path) -> str:
+    from pipeline.errors import StorageError
+
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: cannot be read ({error})") from error
 
 
 def _user_link(settings: "Settings", access: "Access", account_id: str) -> str:
