@@ -185,7 +185,7 @@ def test_nine_tiles_without_websockets_all_play_because_none_keeps_a_connection_
     page.keyboard.press("Shift+Digit9")
     expect(page.locator(on_path("hls"))).to_have_count(DEVICES, timeout=FIRST_PICTURES_MS)
     expect(page.locator("[data-show='path']")).to_have_text([re.compile("备用线路 · HLS（")] * DEVICES)
-    page.wait_for_timeout(3_000)  # the first reserve
+    page.wait_for_timeout(8_000)  # the first reserve: a segment of 6 s, and what was late at the start
     before = numbers(page, "frames")
     page.wait_for_timeout(6_000)
     after = numbers(page, "frames")
