@@ -244,6 +244,10 @@ def test_a_case_is_exported_while_it_is_recorded_and_afterwards_and_both_copies_
         during = exported(server, case_id, tmp_path / "during.zip", **{"Idempotency-Key": "e1"})
         again = ask(server, "POST", f"/cases/{case_id}/exports", **{"Idempotency-Key": "e1"})[1]
         assert again["export_id"] == during["export_id"]
+        with server.access() as access:
+            other = server.keep(access.create_token("commander", "another"))
+        for where in (f"/exports/{during['export_id']}", f"/exports/{during['export_id']}/file"):
+            assert ask(server, "GET", where, Authorization=f"Bearer {other}")[0] == 404, "it is whose who asked for it"
         publisher.wait()
         until(lambda: ask(server, "GET", "/recordings")[1]["items"][0]["ended_at"], "its end")  # type: ignore[index]
         after = exported(server, case_id, tmp_path / "after.zip")
