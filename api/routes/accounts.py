@@ -52,7 +52,7 @@ async def list_users(request: Request, _: Lister) -> UsersOut:
 async def add_user(request: Request, asker: SystemAdmin, wanted: UserIn) -> UserMadeOut:
     """An account that reaches nothing yet: the administrator of security gives it role, unit and devices.
 
-    The first account of another administrator gets its role at once, for nobody else could give it.
+    The first account ever of another administrator gets its role at once, for nobody else could give it.
     """
     doors: Doors = request.app.state.doors
     if wanted.role != "viewer" and not _is_first(doors, wanted.role):
@@ -180,8 +180,8 @@ async def revoke_device(request: Request, asker: DeviceAdmin, device_id: str) ->
 
 
 def _is_first(doors: Doors, role: str) -> bool:
-    alive = [each for each in doors.access.accounts.all() if each.role == role and each.disabled_at is None]
-    return role in ADMINISTRATORS and not alive
+    """Whether it is an administrator's, and nobody ever had it: one who was disabled is replaced on the console."""
+    return role in ADMINISTRATORS and all(each.role != role for each in doors.access.accounts.all())
 
 
 def _link(request: Request, doors: Doors, account: Account, by: str) -> str:

@@ -214,5 +214,6 @@ def _session_out(doors: Doors, principal: Principal) -> SessionOut:
         needs=principal.needs,
         has_password=account is not None and account.has_password,
         has_totp=account is not None and account.has_totp,
+        asks_old_password=account is not None and not doors.access.must_enrol(principal.principal_id),
         permissions={name: reach.value for name, reach in reaches.items() if reach is not None},
     )

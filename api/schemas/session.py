@@ -27,7 +27,7 @@ class SignIn(_In):
 class SessionOut(BaseModel):
     """needs: what must be set before anything else, "password" or "totp"; empty: nothing.
 
-    permissions: how far each reaches, by name. password: whether the account has one.
+    permissions: how far each reaches, by name. asks_old_password: whether a new password needs the one before.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SessionOut(BaseModel):
     needs: str
     has_password: bool
     has_totp: bool
+    asks_old_password: bool
     permissions: dict[str, str]
 
 

@@ -116,7 +116,7 @@ class Accounts:
         self, account_id: str, version: int, *, name: str | None = None, role: str | None = None,
         unit: str | None = None, officer_id: str | None = None, by: str,
     ) -> Account:  # fmt: skip
-        """Raises: ThingUnknown, ValueRefused. VersionStale. StateConflict: one administrator would become another."""
+        """Raises: ThingUnknown, ValueRefused. VersionStale. StateConflict: an administrator would be another."""
         with self._file.writing():
             account = self.find(account_id)
             if account.version != version:
@@ -129,8 +129,8 @@ class Accounts:
                 officer_id=account.officer_id if officer_id is None else officer_id,
                 version=version + 1,
             )
-            if new.role != account.role and {new.role, account.role} <= ADMINISTRATORS:
-                raise StateConflict("the three administrators exclude one another; use an account of its own for each")
+            if new.role != account.role and account.role in ADMINISTRATORS:
+                raise StateConflict("an administrator's account stays one; disable it, and use another account")
             self._file.write(
                 "UPDATE account SET name = ?, role = ?, unit = ?, officer_id = ?, version = ? WHERE account_id = ?",
                 new.name, new.role, new.unit, new.officer_id, new.version, account_id,

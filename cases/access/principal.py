@@ -7,7 +7,7 @@ ROLES = (
     "system_admin", "security_admin", "audit_admin",
 )  # fmt: skip
 ADMINISTRATORS = frozenset({"system_admin", "security_admin", "audit_admin"})
-"""三员分立: an account has one role, and never goes from one of these to another. Source: GB/T 22239-2019, 8.1.5."""
+"""三员分立: an account has one role, and one of these it keeps. Source: GB/T 22239-2019, 8.1.5."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Tokens, one-time links and browser sessions: what opens a door, for how long, and to whom it belongs."""
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from cases.access.file import AccessFile
 from cases.access.principal import ROLES, Principal
 from cases.access.secret import hashed, new_secret
-from pipeline.errors import AccessDenied, CodeNeeded
+from pipeline.errors import AccessDenied, CodeNeeded, StorageError
 
 _MAX_ENDS = 20_000  # sessions, links and tokens that end, seen since the start; the oldest is forgotten first
 _SET_BACK_S = 86_400.0  # what ended longer ago no clock brings back: nobody sets one back by more than a day
@@ -61,6 +62,7 @@ class Tokens:
         self._file = file
         self._ends_s: dict[str, float] = {}  # by token id, monotonic; bound: _MAX_ENDS
         self._ends_version = (-1, -1)
+        self._seen: dict[str, float] = {}  # when sessions were used last; bound: _MAX_ENDS
 
     def create_token(
         self,
@@ -203,13 +205,13 @@ class Tokens:
         if not rows or self._is_over(rows[0][0], rows[0][3]):
             return None
         row = rows[0]
-        token_id, account_id, kind, seen_at = row[0], row[4], row[12], row[13] or row[14]
+        token_id, account_id, kind = row[0], row[4], row[12]
+        seen_at = max(row[13] or row[14], self._seen.get(token_id, 0.0))
         if kind == "session":
             if self.demands.idle_s is not None and now - seen_at > self.demands.idle_s:
                 return None
             if is_use and abs(now - seen_at) > _SEEN_EVERY_S:
-                with self._file.writing():
-                    self._file.write("UPDATE token SET seen_at = ? WHERE token_id = ?", now, token_id)
+                self._used(token_id, now)
         assigned = set(row[7].split())
         if account_id:
             found = self._file.rows("SELECT device_id FROM assignment WHERE account_id = ?", account_id)
@@ -219,6 +221,14 @@ class Tokens:
             frozenset(row[8].split()),
             self._needs(bool(row[9]), row[10], row[11], now) if account_id and kind == "session" else "",
         )  # fmt: skip
+
+    def _used(self, token_id: str, now: float) -> None:
+        """A full or slow disk keeps nobody out who is in: it is remembered here, and written where that can be."""
+        self._seen[token_id] = now
+        if len(self._seen) > _MAX_ENDS:
+            del self._seen[next(iter(self._seen))]
+        with contextlib.suppress(StorageError), self._file.writing(is_lasting=False):
+            self._file.write("UPDATE token SET seen_at = ? WHERE token_id = ?", now, token_id)
 
     def _needs(self, must_enrol: bool, password_at: float | None, totp: str, now: float) -> str:
         if not must_enrol and password_at is None:

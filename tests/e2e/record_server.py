@@ -28,7 +28,7 @@ CASE: dict[str, Json] = {
 }
 SESSION: dict[str, Json] = {
     "name": "指挥员", "role": "commander", "expires_at": None, "account_id": "usr_1", "login": "commander", "unit": "",
-    "needs": "", "has_password": True, "has_totp": True,
+    "needs": "", "has_password": True, "has_totp": True, "asks_old_password": True,
     "permissions": dict.fromkeys(("streams.watch", "cases.read", "cases.note", "cases.export"), "unit"),
 }  # fmt: skip
 STEPS: list[Json] = [

@@ -129,7 +129,12 @@ def test_the_first_start_leaves_one_link_in_a_file_of_its_owner_and_no_password(
         assert (status, changed["role"]) == (200, "commander")
         assert security.ask("PATCH", where, {"role": "viewer"}, If_Match='"1"')[0] == 412
         assert security.ask("PATCH", where, {"role": "audit_admin"}, If_Match='"2"')[0] == 200
-        assert security.ask("PATCH", where, {"role": "system_admin"}, If_Match='"3"')[0] == 409
+        for role in ("system_admin", "commander"):
+            assert security.ask("PATCH", where, {"role": role}, If_Match='"3"')[0] == 409
+        own = security.ask("GET", "/session")[1]["account_id"]
+        assert browser.ask("POST", f"/users/{own}/disable")[0] == 200
+        again = {"login": "sec3", "name": "三", "role": "security_admin"}
+        assert browser.ask("POST", "/users", again)[0] == 403, "who ends an administrator does not make the next one"
     with Server(tmp_path / "data") as server:
         assert not (server.data / "setup-link.txt").exists()
 

@@ -102,12 +102,23 @@ def test_a_unit_holds_what_lies_below_it_and_never_itself(access: Access) -> Non
 
 def test_one_administrator_never_becomes_another(access: Access) -> None:
     account = access.accounts.add("a", "甲", "system_admin")
-    with pytest.raises(StateConflict):
-        access.accounts.change(account.account_id, 1, role="audit_admin", by="x")
-    changed = access.accounts.change(account.account_id, 1, role="viewer", by="x")
+    for role in ("audit_admin", "viewer"):  # not by a step in between either
+        with pytest.raises(StateConflict):
+            access.accounts.change(account.account_id, 1, role=role, by="x")
+    other = access.accounts.add("b", "乙", "commander")
+    access.accounts.change(other.account_id, 1, role="audit_admin", by="x")
     with pytest.raises(VersionStale):
-        access.accounts.change(account.account_id, 1, role="commander", by="x")
-    assert access.accounts.change(account.account_id, changed.version, role="audit_admin", by="x").role == "audit_admin"
+        access.accounts.change(other.account_id, 1, role="viewer", by="x")
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_out_who_is_in(access: Access, clock: ManualClock) -> None:
+    access.demands = Demands(second_factor=False, idle_s=100)
+    account = access.accounts.add("a", "甲", "commander")
+    _, session = access.sign_in(access.accounts.link(account.account_id, 60, must_enrol=False), 10_000)
+    access.file._db.execute("PRAGMA query_only = ON")
+    for _ in range(5):
+        clock.now_s += 80
+        assert access.who(session, kind="session") is not None
 
 
 @pytest.mark.parametrize("login", ["", "a b", "名", "a" * 81, "a\nb", "../x", "a'b"])

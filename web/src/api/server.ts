@@ -18,6 +18,7 @@ export interface Session {
   readonly needs: "" | "password" | "totp";
   readonly has_password: boolean;
   readonly has_totp: boolean;
+  readonly asks_old_password: boolean;
   readonly permissions: Readonly<Record<string, string>>; // how far each reaches
 }
 
