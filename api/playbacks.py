@@ -21,7 +21,10 @@ _MOST_ENDS = 20_000
 
 @dataclass(slots=True)
 class View:
-    """One person's playing of one recording under one approval. spans: what was sent, in order, without overlap."""
+    """One person's playing of one recording under one approval. spans: what was sent, in order, without overlap.
+
+    is_over: it was told; nothing more is sent under it.
+    """
 
     view_id: str
     principal: Principal
@@ -29,6 +32,7 @@ class View:
     approval: Approval
     asked_s: float
     sending: int = 0
+    is_over: bool = False
     spans: list[tuple[float, float]] = field(default_factory=list)
 
     def sent(self, start_s: float, end_s: float) -> None:
@@ -49,7 +53,6 @@ class Playbacks:
     """All views of recordings. Owned by the event loop's thread."""
 
     def __init__(self, clock: Clock, emit: EventSink) -> None:
-        self.views = 0
         self._clock = clock
         self._emit = emit
         self._open: dict[tuple[str, str], View] = {}
@@ -73,7 +76,6 @@ class Playbacks:
         if found is None:
             found = View("play_" + secrets.token_hex(10), principal, recording, approval, self._clock.monotonic_s())
             self._open[key] = found
-            self.views += 1
             self._emit(
                 PlaybackStarted(
                     at=self._clock.utc_s(), stream_id=recording.stream_id, recording_id=recording.recording_id,
@@ -104,6 +106,7 @@ class Playbacks:
         view = self._open.pop(key, None)
         if view is None:
             return
+        view.is_over = True
         self._emit(
             PlaybackEnded(
                 at=self._clock.utc_s(), stream_id=view.recording.stream_id, recording_id=view.recording.recording_id,

@@ -72,9 +72,11 @@ def backup(data: Path, out: Path, passphrase: str, *, copies_media: bool) -> Mad
         if out.exists():
             raise StateConflict(f"{out}: is there already; name a new folder")
         out.mkdir(parents=True, mode=0o700)
+        _copy_tree(data / "untold", out / "untold")
         _copy_tree(data / "outbox", out / "outbox")  # what the store took since is in the database then
         _snapshot(data / FILE, out / FILE)
         _copy_tree(data / "outbox", out / "outbox")  # what it had not taken yet, and what came since
+        _copy_tree(data / "untold", out / "untold")  # told twice is told once
         _copy_tree(data / "custody", out / "custody")
         log_size, newest = _log_of(out / FILE)
         _cut_heads(out / _HEADS, newest)

@@ -4,15 +4,14 @@ The administrator of the system makes and ends accounts; the one of security giv
 does both, and none of them sees a picture.
 """
 
-import io
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from api.asking import version_of
 from api.doors import Doors
 from api.permissions import Asker, require
+from api.qr import svg_of
 from api.schemas.accounts import (
     DeviceIn,
     DeviceMadeOut,
@@ -198,9 +197,7 @@ def _made(request: Request, device_id: str, name: str, key: str) -> DeviceMadeOu
     doors: Doors = request.app.state.doors
     host = _page(request, doors).partition("://")[2].rpartition(":")[0] or request.headers["host"]
     url = f"rtmp://{host}:{doors.runtime.rtmp.port}/live/{key}"
-    picture = io.BytesIO()
-    segno.make(url, error="m").save(picture, kind="svg", scale=4, border=4, xmldecl=False, dark="#000", light="#fff")
-    return DeviceMadeOut(device_id=device_id, name=name, stream_key=key, url=url, qr=picture.getvalue().decode())
+    return DeviceMadeOut(device_id=device_id, name=name, stream_key=key, url=url, qr=svg_of(url))
 
 
 def _out(doors: Doors, account: Account) -> UserOut:

@@ -130,9 +130,9 @@ async def list_recordings(
         asked = asked.where(or_(recordings.c.started_us < started_us, same))
     async with record_of(request).store.reading() as connection:
         found = await all_of(connection, Recording, asked)
-    more, found = len(found) > limit, found[:limit]
+    more, found, names = len(found) > limit, found[:limit], _names(request)
     return RecordingsOut(
-        items=[recording_out(each) for each in found],
+        items=[recording_out(each, names) for each in found],
         next_cursor=cursor_of(found[-1].started_us, found[-1].recording_id) if more else None,
     )
 
@@ -140,7 +140,12 @@ async def list_recordings(
 @router.get("/recordings/{recording_id}")
 async def read_recording(request: Request, asker: Finder, recording_id: str) -> RecordingOut:
     async with record_of(request).store.reading() as connection:
-        return recording_out(await reached_recording(connection, asker.within, recording_id))
+        return recording_out(await reached_recording(connection, asker.within, recording_id), _names(request))
+
+
+def _names(request: Request) -> dict[str, str]:
+    doors: Doors = request.app.state.doors
+    return {each.device.device_id: each.device.name for each in doors.access.devices()}
 
 
 def _of_own_unit(request: Request, asker: Asker, unit: str) -> None:

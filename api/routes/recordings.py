@@ -134,8 +134,9 @@ async def _sent(
                 looked_s = anyio.current_time()
                 if reason := await _ended(doors, asker, view):
                     doors.playbacks.cut(view, reason)
-                    cut()
-                    return
+            if view.is_over:
+                cut()
+                return
             data, from_s, until_s = chunk
             view.sent(from_s, until_s)
             yield data

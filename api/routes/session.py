@@ -1,9 +1,7 @@
 """Signing in and out; one's own password, second factor, sessions and tokens."""
 
-import io
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from api.doors import Doors
@@ -16,6 +14,7 @@ from api.permissions import (
     require,
     session_cookie,
 )
+from api.qr import svg_of
 from api.schemas.session import (
     HeldsOut,
     OwnTokenIn,
@@ -96,9 +95,7 @@ async def new_totp(request: Request, asker: Own) -> TotpOut:
     """A new secret for an authenticator; nothing changes before it was confirmed by a code."""
     doors: Doors = request.app.state.doors
     secret, uri = doors.access.accounts.new_totp(_account_of(asker))
-    picture = io.BytesIO()
-    segno.make(uri, error="m").save(picture, kind="svg", scale=4, border=4, xmldecl=False, dark="#000", light="#fff")
-    return TotpOut(secret=secret, uri=uri, qr=picture.getvalue().decode())
+    return TotpOut(secret=secret, uri=uri, qr=svg_of(uri))
 
 
 @router.put("/totp")

@@ -162,14 +162,14 @@ class _Reach:
             self._asker = Asker(principal, within(self._doors, principal, "cases.read"))
         except HTTPException:
             return False
-        return not self._case_id or await self._reaches(self._case_id)
+        return not self._case_id or self._asker.within.is_everything or await self._reaches(self._case_id)
 
     async def shows(self, told: Told) -> bool:
         """Raises: StoreUnavailable."""
         if self._case_id:
             return True
-        if self._asker.within.is_everything and told.stored.fact.stream_id is not None:
-            return True
+        if self._asker.within.is_everything:
+            return bool(told.case_ids) or told.stored.fact.stream_id is not None
         for case_id in told.case_ids:
             if await self._reaches(case_id):
                 return True

@@ -1,5 +1,6 @@
 """The shapes of the record's routes: cases and what belongs to them, timelines, officers, recordings."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -220,6 +221,8 @@ class RecordingOut(BaseModel):
     recording_id: str
     stream_id: str
     device_id: str
+    device_name: str
+    unit: str
     officer_id: str | None
     started_at: str
     ended_at: str | None
@@ -349,9 +352,11 @@ def officer_out(officer: Officer) -> OfficerOut:
     )  # fmt: skip
 
 
-def recording_out(recording: Recording) -> RecordingOut:
+def recording_out(recording: Recording, names: Mapping[str, str]) -> RecordingOut:
+    """names: of the devices, by id."""
     return RecordingOut(
         recording_id=recording.recording_id, stream_id=recording.stream_id, device_id=recording.device_id,
+        device_name=names.get(recording.device_id, ""), unit=recording.unit,
         officer_id=recording.officer_id, started_at=at_of(recording.started_us),
         ended_at=_or_none(recording.ended_us),
     )  # fmt: skip

@@ -24,7 +24,7 @@ class Access(Devices, Tokens):
         Devices.__init__(self, self.file)
         Tokens.__init__(self, self.file)
         self.units = Units(self.file)
-        self.accounts = Accounts(self.file, self, self.units)
+        self.accounts = Accounts(self.file, self)
 
     def _second_refusal(self, account_id: str, second: str) -> AccessDenied | None:
         return self.accounts.second_refusal(account_id, second)

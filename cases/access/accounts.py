@@ -15,7 +15,6 @@ from cases.access.principal import ADMINISTRATORS, ROLES
 from cases.access.secret import hashed, new_secret
 from cases.access.throttle import Throttle
 from cases.access.tokens import Tokens
-from cases.access.units import Units
 from cases.casework import values
 from cases.facts import JsonValue
 from pipeline.errors import (
@@ -64,11 +63,10 @@ class Entry:
 class Accounts:
     """The accounts of the access file."""
 
-    def __init__(self, file: AccessFile, tokens: Tokens, units: Units) -> None:
+    def __init__(self, file: AccessFile, tokens: Tokens) -> None:
         self.throttle = Throttle(file)
         self._file = file
         self._tokens = tokens
-        self._units = units
 
     def all(self) -> list[Account]:
         """By login."""
@@ -184,10 +182,15 @@ class Accounts:
         return [row[0] for row in rows]
 
     def link(self, account_id: str, lasts_s: float, by: str = "console", *, must_enrol: bool = True) -> str:
-        """A one-time code with which its owner comes in to choose a password. Raises: ThingUnknown, StateConflict."""
+        """A one-time code with which its owner comes in to choose a password; an earlier one opens nothing any more.
+
+        Raises: ThingUnknown, StateConflict.
+        """
         account = self.find(account_id)
         if account.disabled_at is not None:
             raise StateConflict("the account is disabled")
+        with self._file.writing():
+            self._tokens.end_links_of(account_id)
         return self._tokens.create_link(
             account.role, account.name, lasts_s, account_id=account_id, must_enrol=must_enrol, by=by
         )

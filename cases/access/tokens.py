@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ class TokenRecord:
     agent: str
 
 
-class Tokens:
+class Tokens(ABC):
     """The tokens of the access file.
 
     Ends stand in UTC, for they outlive the process; what was seen to be left of them is held to by the monotonic clock
@@ -178,6 +179,13 @@ class Tokens:
         now = self._file.clock.utc_s()
         self._file.write("UPDATE token SET revoked_at = ? WHERE account_id = ? AND revoked_at IS NULL", now, account_id)
 
+    def end_links_of(self, account_id: str) -> None:
+        """The links of an account that were not used. Within `writing`."""
+        self._file.write(
+            "UPDATE token SET revoked_at = ? WHERE account_id = ? AND kind = 'link' AND revoked_at IS NULL",
+            self._file.clock.utc_s(), account_id,
+        )  # fmt: skip
+
     def of_account(self, account_id: str) -> list[TokenRecord]:
         """Its tokens and sessions that live, the newest first."""
         rows = self._file.rows(
@@ -195,9 +203,9 @@ class Tokens:
         """Whether the session came by a link that lets its owner choose a password."""
         return bool(self._file.rows("SELECT 1 FROM token WHERE token_id = ? AND must_enrol = 1", principal_id))
 
+    @abstractmethod
     def _second_refusal(self, account_id: str, second: str) -> AccessDenied | None:
-        """Within `writing`. What an account's second factor says to a link of it."""
-        raise NotImplementedError
+        """Within `writing`. What an account's second factor says to a link of it; `Access` knows."""
 
     def _principal(self, where: str, *values: str, is_use: bool = False) -> Principal | None:
         now = self._file.clock.utc_s()

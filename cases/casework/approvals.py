@@ -41,7 +41,7 @@ async def ask(
 ) -> tuple[Approval, Sequence[Fact]]:  # fmt: skip
     """The caller has checked that case and recording are within the applicant's reach.
 
-    Raises: ValueRefused. ThingUnknown.
+    Raises: ValueRefused. ThingUnknown. StateConflict: the Idempotency-Key asked for something else.
     """
     start_ms, end_ms = round(wanted.start_s * 1000), round(wanted.end_s * 1000)
     recording = None
@@ -63,6 +63,9 @@ async def ask(
     )  # fmt: skip
     known = await find(connection, Approval, approvals, approval.approval_id)
     if known is not None:
+        asked = (known.what, known.case_id, known.recording_id, known.start_ms, known.end_ms, known.purpose)
+        if asked != (wanted.what, wanted.case_id, wanted.recording_id, start_ms, end_ms, approval.purpose):
+            raise StateConflict("this Idempotency-Key asked for something else")
         return known, ()
     await connection.execute(insert(approvals).values({name: getattr(approval, name) for name in approval.__slots__}))
     body: dict[str, JsonValue] = {

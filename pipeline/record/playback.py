@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import BoxMalformed, EvidenceError, StorageError, ThingUnknown
+from pipeline.errors import BoxMalformed, EvidenceError, StateConflict, StorageError, ThingUnknown
 from pipeline.fmp4.boxes import full_box
 from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, walk
 from pipeline.fmp4.init import init_segment, init_size, read_init
@@ -28,6 +28,7 @@ _SLACK_S = 0.001
 _KNOWN = 64  # manifests whose lines are kept
 _CHECKED = 4096  # segment files that were held against their hashes, and did not change since
 _CHUNK_BYTES = 256 * 1024
+_INIT_BYTES = 65_536  # more than any init segment of ours with its stamp
 _U64 = struct.Struct(">Q")
 _TFDT_AT = 60
 
@@ -72,7 +73,7 @@ class Span:
 
 
 class Playback:
-    """Reads recordings under `root`. Safe from several threads. Bounds: 64 manifests, 4,096 names of checked files."""
+    """Reads recordings. Safe from several threads. Bounds: 64 manifests, 4,096 names of checked files."""
 
     def __init__(self) -> None:
         self._contents: OrderedDict[Path, tuple[tuple[int, int], Contents]] = OrderedDict()
@@ -115,12 +116,12 @@ class Playback:
     def span(self, folder: Path, start_s: float, end_s: float, allowed_from_s: float) -> Span:
         """allowed_from_s: no picture before it is sent, not even to begin decoding with.
 
-        Raises: ThingUnknown: nothing is recorded there. EvidenceError: a file is not what its manifest says, or its
-        tracks change within the span. StorageError.
+        Raises: ThingUnknown: nothing is recorded there. StateConflict: the tracks change within the span.
+        EvidenceError: a file is not what its manifest says. StorageError.
         """
         segments = [
             each for each in self.contents(folder).segments
-            if each.end_s > max(allowed_from_s, start_s - 3600) and each.first_pts_s < end_s - _SLACK_S
+            if each.end_s > start_s + _SLACK_S and each.first_pts_s < end_s - _SLACK_S
         ]  # fmt: skip
         while len(segments) > 1 and segments[1].first_pts_s <= start_s + _SLACK_S:
             segments.pop(0)
@@ -132,19 +133,14 @@ class Playback:
             last = place == len(segments) - 1
             is_repeat = before_s is not None and line.first_pts_s < before_s - _REPEATED_S
             if parts and not is_repeat and not (last and line.end_s > end_s + _SLACK_S):
-                if line.codecs != parts[0].line.codecs:
-                    raise EvidenceError(
-                        f"the tracks change at {line.first_pts_s:.3f} s; ask for the parts before and after"
-                    )
-                media = line.size_bytes - self._init_size(folder, line)
+                own, media = self._whole(folder, line)
+                _check_same(tracks, own, line)
                 parts.append(_Part(line, media, line.first_pts_s, line.end_s, None))
                 continue
             raw = self._read(folder, line)
             own = _tracks(raw)
-            if tracks and own != tracks:
-                raise EvidenceError(
-                    f"the tracks change at {line.first_pts_s:.3f} s; ask for the parts before and after"
-                )
+            if parts:
+                _check_same(tracks, own, line)
             chosen = _chosen(
                 walk(raw, init_size(raw)), own, line,
                 start_s=start_s if not parts else before_s if is_repeat and before_s is not None else 0.0, end_s=end_s,
@@ -194,10 +190,12 @@ class Playback:
             if at > last:
                 return
 
-    def _init_size(self, folder: Path, line: SegmentLine) -> int:
+    def _whole(self, folder: Path, line: SegmentLine) -> tuple[dict[int, Track], int]:
+        """Tracks of a segment, and how many bytes its fragments are. Raises: EvidenceError, StorageError."""
         try:
             with (folder / line.file).open("rb") as file:
-                return init_size(file.read(65_536))
+                head = file.read(_INIT_BYTES)
+            return _tracks(head), line.size_bytes - init_size(head)
         except OSError as error:
             raise StorageError(f"{folder / line.file}: cannot be read ({error}); check the disk") from error
         except BoxMalformed as error:
@@ -238,6 +236,12 @@ def _tracks(raw: bytes) -> dict[int, Track]:
         return {track.track_id: track for track in read_init(raw[: init_size(raw)])}
     except BoxMalformed as error:
         raise EvidenceError(str(error)) from error
+
+
+def _check_same(tracks: dict[int, Track], own: dict[int, Track], line: SegmentLine) -> None:
+    """Raises: StateConflict: one file cannot hold both."""
+    if own != tracks:
+        raise StateConflict(f"the tracks change at {line.first_pts_s:.3f} s; ask for what is before, and for the rest")
 
 
 def _time(ticks: int, info: FragmentInfo, tracks: dict[int, Track], line: SegmentLine) -> float:

@@ -88,7 +88,7 @@ class _Building:
 
 
 @cache
-def _building() -> _Building:
+def building() -> _Building:
     return _Building()
 
 
@@ -111,11 +111,11 @@ async def _not_found(
 
 def http(data: bytes) -> None:
     """Requests as they lie in a socket; the connection keeps less than a head, and ends in an answer or a close."""
-    building = _building()
+    made = building()
 
     async def act() -> None:
         state = ServerState()
-        door, transport = building.door(building.config, state, {}), _Transport()
+        door, transport = made.door(made.config, state, {}), _Transport()
         door.connection_made(transport)
         for at in range(0, len(data), 700):
             if not transport.is_closing():
@@ -126,31 +126,31 @@ def http(data: bytes) -> None:
         for task in list(state.tasks):
             await task
 
-    building.loop.run_until_complete(act())
-    assert building.hall.doors.crowd.open == 0
+    made.loop.run_until_complete(act())
+    assert made.hall.doors.crowd.open == 0
 
 
 def websocket(data: bytes) -> None:
     """What a viewer sends after the handshake: no media follows the goodbye, nobody stays a viewer."""
-    building = _building()
+    made = building()
 
     async def act() -> None:
-        socket, transport = building.hall.enter()
+        socket, transport = made.hall.enter()
         for at in range(0, len(data), 50):
             if not transport.is_closing():
                 socket.data_received(data[at : at + 50])
-        building.hall.film(1)
+        made.hall.film(1)
         assert len(close_codes(transport)) <= 1
         socket.connection_lost(None)
 
-    building.loop.run_until_complete(act())
-    assert building.hall.runtime.live.viewers == 0
+    made.loop.run_until_complete(act())
+    assert made.hall.runtime.live.viewers == 0
 
 
 def playlist(data: bytes) -> None:
     """An address and its query, as uvicorn hands them on: an answer with a status, or the wait that ends it."""
-    building = _building()
-    path, _, query = data.replace(b"SESSION", building.view().encode()).partition(b"?")
+    made = building()
+    path, _, query = data.replace(b"SESSION", made.view().encode()).partition(b"?")
     statuses: list[object] = []
 
     async def send(message: _Message) -> None:
@@ -163,7 +163,7 @@ def playlist(data: bytes) -> None:
     async def act() -> None:
         place = unquote(path.decode("latin-1"))
         scope: _Message = {"type": "http", "method": "GET", "path": place, "query_string": query, "headers": []}
-        answering = asyncio.ensure_future(building.files(scope, receive, send))
+        answering = asyncio.ensure_future(made.files(scope, receive, send))
         for _ in range(4):
             await asyncio.sleep(0)
         if not answering.done():  # it waits for media that is to come
@@ -174,12 +174,12 @@ def playlist(data: bytes) -> None:
             assert statuses
             assert set(statuses) <= {200, 400, 401, 404}
 
-    building.loop.run_until_complete(act())
+    made.loop.run_until_complete(act())
 
 
 def ticket(data: bytes) -> None:
     """A ticket that is none, told as one, and a token that is none."""
-    doors = _building().hall.doors
+    doors = building().hall.doors
     text = data.decode("utf-8", "surrogateescape")
     assert doors.access.who(text, kind="token") is None
     try:

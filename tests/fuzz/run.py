@@ -23,7 +23,7 @@ _FAILURES = Path(".fuzz")
 class Target:
     """A reader of bytes. attempt(input): may raise an OnRecordError and nothing else.
 
-    share: of the inputs asked for, where one costs a process.
+    share: of the inputs asked for, where one costs a process. ready: makes what all inputs share, and is not measured.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Target:
     attempt: Callable[[bytes], None]
     words: Sequence[bytes] = ()
     share: float = 1.0
+    ready: Callable[[], object] = tuple
 
     def input(self, seed: int, number: int) -> bytes:
         """The input `number` of a run; the first ones are the seeds as they are."""
@@ -107,6 +108,7 @@ class _Judge:
 
 def attempt(target: Target, number: int, data: bytes) -> Failure | None:
     """What `target` did wrong with `data`. Call it within `watchdog()`."""
+    target.ready()
     with _Judge() as judge:
         target.attempt(data)
     return Failure(target.name, number, judge.what, data) if judge.what else None

@@ -104,9 +104,9 @@ def targets() -> dict[str, Target]:
             _settings,
             [b"&a", b"*a", b"!!python/object", b": ", b"- ", b"9999-99-99", b"0x"],
         ),
-        Target("http", doors.REQUESTS, doors.http, doors.REQUEST_WORDS),
-        Target("websocket", doors.FRAMES, doors.websocket, [b"\x88\x80", b"\x7f", b"\xff"]),
-        Target("playlist", doors.PLAYLISTS, doors.playlist, doors.PLAYLIST_WORDS),
+        Target("http", doors.REQUESTS, doors.http, doors.REQUEST_WORDS, ready=doors.building),
+        Target("websocket", doors.FRAMES, doors.websocket, [b"\x88\x80", b"\x7f", b"\xff"], ready=doors.building),
+        Target("playlist", doors.PLAYLISTS, doors.playlist, doors.PLAYLIST_WORDS, ready=doors.building),
         Target(
             "rtsp-message", cameras.ANSWERS, cameras.messages, [b"$\0", b"\r\n\r\n", b"Content-Length: 9", b"CSeq:"]
         ),

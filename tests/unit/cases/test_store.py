@@ -29,6 +29,7 @@ RELEASED = {
     "0001_facts.py": "453b595c29fd52fa4ea2b932a416464edc2471ed23f032629258fa6c330e14d7",
     "0002_casework.py": "1b322c70db8a6080057e72ad3e4d3ab55ba85b9de911400acc1970e0f6e46784",
     "0003_heads.py": "98495f72b2ed05fb480077c2e86ab36af1321fd4e6c6eada652bd627efc00ceb",
+    "0004_rights.py": "2c14f96a92126946a903ffe0b3d48354120439477068149328ad13a388e995ef",
 }
 """The migrations that stand at somebody's site already."""
 

@@ -65,6 +65,7 @@ export interface Approval {
 export interface Recording {
   readonly recording_id: string;
   readonly device_id: string;
+  readonly device_name: string;
   readonly started_at: string;
   readonly ended_at: string | null;
 }
