@@ -27,6 +27,7 @@ from api.routes import (
     session,
     streams,
     timeline,
+    uploads,
 )
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
@@ -50,6 +51,7 @@ ROUTERS = (
     approvals.router,
     recordings.router,
     audit.router,
+    uploads.router,
 )
 
 _POLICY = (

@@ -151,6 +151,51 @@ def verify(
 
 
 @app.command()
+def upload(
+    files: Annotated[list[Path], typer.Argument(help="Files to send in.", exists=True, dir_okay=False)],
+    server: Annotated[str, typer.Option(help="Web address of the server.")] = "http://127.0.0.1:8000",
+    case: Annotated[Optional[str], typer.Option(help="The case, by id or number.")] = None,
+    device: Annotated[Optional[str], typer.Option(help="The id of the camera that recorded them.")] = None,
+    captured: Annotated[
+        Optional[str], typer.Option(help="When the recording ended, RFC 3339; without it, the file's own time.")
+    ] = None,
+    token_file: Annotated[
+        Optional[Path], typer.Option(help="File with a token; without it, the environment's ONRECORD_TOKEN.")
+    ] = None,
+    ca: Annotated[Optional[Path], typer.Option(help="Certificate that signed the server's own.")] = None,
+    give_up_s: Annotated[float, typer.Option(min=1, help="Give up after so long without any progress.")] = 600.0,
+    as_json: AsJson = False,
+) -> None:
+    """Send files to a server; goes on where it stopped, also after a restart of either side."""
+    import os
+
+    from api.upload_client import Client
+
+    token = os.environ.get("ONRECORD_TOKEN", "") if token_file is None else token_file.read_text(encoding="utf-8")
+    client = Client(server, token.strip(), ca, give_up_s)
+    is_shown = sys.stderr.isatty()
+
+    def progress(file: Path, done: int, size: int) -> None:
+        if is_shown:
+            typer.echo(f"\r{file.name}  {100 * done // max(size, 1)} %", nl=False, err=True)
+
+    sent = [client.send(path, case or "", device or "", captured or "", progress) for path in files]
+    if is_shown:
+        typer.echo("", err=True)
+    if as_json:
+        typer.echo(json.dumps({"items": [dataclasses.asdict(each) for each in sent]}, ensure_ascii=False))
+    for each in sent:
+        if each.state == "refused" or each.error:
+            typer.echo(f"onrecord: {each.file}: {each.error or each.reason}", err=True)
+        if not as_json:
+            typer.echo(
+                f"{each.upload_id or '-'}  {each.state}  {each.recording_id or each.item_id or '-'}  {each.file}"
+            )
+    if any(each.error or each.state == "refused" for each in sent):
+        raise typer.Exit(1)
+
+
+@app.command()
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="MP4, MPEG-TS or FLV files of one camera.", exists=True)],
     device: Annotated[str, typer.Option(help="The camera's id or name.")],

@@ -10,6 +10,7 @@ from cases.access import Access
 from cases.access.passwords import Passwords
 from cases.casework.kinds import StepKinds
 from cases.record import Record
+from cases.uploads.desk import Uploads
 from pipeline.app import Runtime
 from pipeline.record.playback import Playback
 
@@ -28,3 +29,4 @@ class Doors:
     passwords: Passwords
     playback: Playback
     playbacks: Playbacks
+    uploads: Uploads

@@ -30,7 +30,7 @@ _MAX_WAITING_REQUESTS = 8  # sent before the answer to the first; browsers send 
 _LEAST_TAKEN_BYTES = 16_384  # of an answer, in api.write_timeout_s: 13 kbit/s
 _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share, so that what is taken shows soon
 _SAID = "the request breaks the rules of HTTP or the limits of this server"
-_ENDLESS = "/ingest/"  # bodies without an end; `Pushes` holds them to their own deadlines
+_ENDLESS = ("/ingest/", "/api/v1/uploads/")  # bodies of any length; their routes hold them to deadlines of their own
 
 log = structlog.get_logger(__name__)
 

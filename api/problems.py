@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline.errors import (
     AccessDenied,
+    ChecksumDiffers,
     CodecUnsupported,
     CodeNeeded,
     ContainerUnknown,
@@ -25,6 +26,7 @@ from pipeline.errors import (
     StreamUnknown,
     ThingUnknown,
     TooManyTries,
+    UploadTooLarge,
     ValueRefused,
     VersionStale,
     WorkerFailed,
@@ -32,6 +34,7 @@ from pipeline.errors import (
 
 log = structlog.get_logger(__name__)
 
+CHECKSUM_MISMATCH = 460  # of tus 1.0, checksum extension; HTTP knows none
 _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (CodeNeeded, 401, "send it as 'second'"),
     (TooManyTries, 429, "wait some minutes; a browser that you used before is not held up by others' tries"),
@@ -47,6 +50,8 @@ _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (StorageError, 503, "check the disk of the server"),
     (ThingUnknown, 404, "read the list again for what is there"),
     (StateConflict, 409, "read it again, then decide"),
+    (UploadTooLarge, 413, "send a smaller file, or ask for more room"),
+    (ChecksumDiffers, CHECKSUM_MISMATCH, "send these bytes again from the offset of HEAD"),
     (VersionStale, 412, "read it again, then send the change with the new ETag"),
     (ValueRefused, 422, "mend the field and send it again"),
     (EvidenceError, 503, "the log is in doubt; see the server's log and docs/custody.md"),
@@ -88,6 +93,7 @@ RESPONSES: dict[int | str, dict[str, object]] = {
         (422, "A field's value cannot be taken. 字段不合要求"),
         (428, "If-Match is missing. 缺少 If-Match"),
         (429, "Too many tries. 尝试过多"),
+        (CHECKSUM_MISMATCH, "The bytes are not those of their checksum. 校验和不符"),
         (503, "It cannot be done now; recording goes on. 暂不可用，录制不受影响"),
     )
 }
@@ -98,7 +104,7 @@ def problem(status: int, detail: str, remedy: str = "", **more: object) -> JSONR
     """One problem+json answer."""
     body: dict[str, object] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         **more,

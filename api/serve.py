@@ -25,12 +25,16 @@ from api.live_rights import LiveRights
 from api.live_socket import live_socket
 from api.playbacks import Playbacks
 from api.tickets import Tickets
+from api.upload_recorder import UploadRecorder
 from cases.access import Access
 from cases.access.passwords import PROFILES, Passwords
 from cases.access.throttle import Limit
 from cases.access.tokens import Demands
 from cases.casework import kinds
 from cases.record import Record
+from cases.uploads.desk import Uploads
+from cases.uploads.parts import Parts
+from cases.uploads.taking import Taking
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
 from pipeline.descriptors import Spare, raise_limit
@@ -83,11 +87,17 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         crowd = Crowd(settings.api, clock)
         record = Record(settings.store, settings.data, runtime.outbox, clock, access.file)
         _demand(access, settings.access)
+        parts = Parts(settings.data / "uploads")
+        uploads = Uploads(parts, settings.upload, clock, settings.record.min_free_bytes)
+        recorder = UploadRecorder(settings, access)
+        taking = Taking(settings.data, uploads, parts, record, clock, recorder.record)
         doors = Doors(
             runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
             LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), Playback(), Playbacks(clock, runtime.tell),
+            uploads,
         )  # fmt: skip
         await record.prepare()
+        await uploads.load()
         certificate = runtime.certificates.get("web")
         server = _WebServer(
             uvicorn.Config(
@@ -109,6 +119,8 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         gc.set_threshold(*_GC_THRESHOLDS)
         async with anyio.create_task_group() as keeping:
             keeping.start_soon(supervise, record.run, _tell_mistake, _RECORD_PAUSE_S)
+            keeping.start_soon(supervise, uploads.run, _tell_mistake, _RECORD_PAUSE_S)
+            keeping.start_soon(supervise, taking.run, _tell_mistake, _RECORD_PAUSE_S)
             try:
                 with anyio.move_on_after(_RECORD_OPENS_S):  # a database that is away keeps nobody out
                     await record.wait_settled()
@@ -194,7 +206,7 @@ async def _watch_rights(doors: Doors) -> None:
 
 
 def _tell_mistake(mistake: Mistake) -> None:
-    log.error("the record broke; it is opened anew", kind=mistake.kind, at=mistake.at)
+    log.error("a part of the record broke; it is begun anew", kind=mistake.kind, at=mistake.at)
 
 
 async def _watch_crowd(crowd: Crowd, playbacks: Playbacks) -> None:

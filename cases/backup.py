@@ -27,6 +27,7 @@ from pipeline.errors import EvidenceError, StateConflict, StorageError, ValueRef
 FORMAT = "onrecord-backup"
 VERSION = 1
 _INDEX = "backup.json"
+_MEDIA = ("recordings", "files")
 _ACCESS = "access.sqlite"
 _HEADS = "custody/heads.jsonl"
 _KEY = "keys/signing.pem"
@@ -85,20 +86,22 @@ def backup(data: Path, out: Path, passphrase: str, *, copies_media: bool) -> Mad
         for name in (_KEY, _ACCESS):
             _seal(out / name, passphrase)
         media = list(_media(data, out if copies_media else None))
-        files = [_entry(path, out) for path in _files(out) if not path.is_relative_to(out / "recordings")]
+        files = [_entry(path, out) for path in _files(out) if path.relative_to(out).parts[0] not in _MEDIA]
         index = {
             "format": FORMAT, "version": VERSION, "log_size": log_size, "copies_media": copies_media,
             "files": [asdict(each) for each in files], "media": [asdict(each) for each in media],
         }  # fmt: skip
         (out / _INDEX).write_text(json.dumps(index, ensure_ascii=False, sort_keys=True, indent=0), encoding="utf-8")
         size = sum(path.stat().st_size for path in _files(out))
-    return Made(len(files), len({Path(each.path).parent for each in media}), size, log_size)
+    folders = {Path(each.path).parent for each in media if each.path.startswith("recordings/")}
+    return Made(len(files), len(folders), size, log_size)
 
 
 def restore(source: Path, data: Path, passphrase: str, media: Path | None = None) -> int:
     """Make `data` anew of a backup; how many files of recordings. `onrecord verify DATA` then says whether it is whole.
 
-    media: where the recordings are, for a backup that only names them; they are linked where that can be, else copied.
+    media: the data folder that holds the recordings and files, for a backup that only names them; they are linked where
+    that can be, else copied.
     Raises: EvidenceError: the backup is not what it was. StateConflict: `data` holds something already, or the
     recordings are not there. ValueRefused: the passphrase is another one. StorageError.
     """
@@ -117,12 +120,14 @@ def restore(source: Path, data: Path, passphrase: str, media: Path | None = None
             else:
                 shutil.copy2(source / entry.path, path)
         (data / "keys").chmod(0o700)
-        root = source / "recordings" if index.copies_media else media
+        root = source if index.copies_media else media
         for entry in index.media:
+            if Path(entry.path).parts[0] not in _MEDIA:
+                raise EvidenceError(f"{entry.path!r}: is no recording and no file of a case")
             if root is None or not (root / entry.path).exists():
-                raise StateConflict(f"recordings/{entry.path}: is not there; name the folder with --media")
+                raise StateConflict(f"{entry.path}: is not there; name the old data folder with --media")
             _check(root / entry.path, entry)
-            path = _inside(data / "recordings", entry.path)
+            path = _inside(data, entry.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(root / entry.path, path)
@@ -166,16 +171,15 @@ def _cut_heads(path: Path, newest: int) -> None:
 
 
 def _media(data: Path, out: Path | None) -> Iterator[_File]:
-    """Every file of the recordings, copied to `out` where there is one; what is being written, as far as it is."""
-    root = data / "recordings"
-    for path in _files(root):
+    """Recordings and sent files, copied to `out` where there is one; what is being written, as far as it is."""
+    for path in (path for name in _MEDIA for path in _files(data / name)):
         if out is None:
-            yield _entry(path, root)
+            yield _entry(path, data)
             continue
-        target = out / "recordings" / path.relative_to(root)
+        target = out / path.relative_to(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-        yield _entry(target, out / "recordings")
+        yield _entry(target, out)
 
 
 def _entry(path: Path, root: Path) -> _File:

@@ -26,6 +26,8 @@ OnRecordError
 │   ├── ThingUnknown       no such case, step, officer, recording …
 │   ├── StateConflict      what stands already does not allow it
 │   ├── VersionStale       somebody else changed it meanwhile
+│   ├── UploadTooLarge     a file, or what a unit keeps with it, is larger than allowed
+│   ├── ChecksumDiffers    bytes are not what their checksum says
 │   └── ValueRefused       a field's value cannot be taken
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
@@ -164,6 +166,14 @@ class StateConflict(CaseworkError):
 
 class VersionStale(CaseworkError):
     """Raised when a thing was changed after the reader saw it."""
+
+
+class UploadTooLarge(CaseworkError):
+    """Raised when a file is larger than upload.max_bytes, or its unit would keep more than upload.unit_quota_bytes."""
+
+
+class ChecksumDiffers(CaseworkError):
+    """Raised when bytes that came are not those that their checksum was made of; none of them was kept."""
 
 
 class ValueRefused(CaseworkError):

@@ -145,6 +145,23 @@ class RecordSettings(Section):
     min_free_bytes: int = Field(256 * MIB, ge=0, description="Free space below which an alarm is raised.")
 
 
+class UploadSettings(Section):
+    """Files that docks, phones and people send in."""
+
+    max_bytes: int = Field(64 * 1024 * MIB, ge=1, description="Largest file that is taken.")
+    unit_quota_bytes: int = Field(
+        0, ge=0, description="What a unit may send in altogether, what is on its way included; 0: no end."
+    )
+    max_open: int = Field(500, ge=1, description="Uploads on their way at once, of everybody together.")
+    expires_s: float = Field(
+        7 * 86_400.0, gt=0, description="What is not whole by then is deleted; what was refused stays as long."
+    )
+    silence_timeout_s: float = Field(30.0, gt=0, description="A request that brings no byte this long is closed.")
+    late_s: float = Field(
+        86_400.0, gt=0, description="What arrives later than this after it was recorded is told as late."
+    )
+
+
 class LiveSettings(Section):
     """The feeds for viewers."""
 
@@ -336,6 +353,7 @@ class Settings(Section):
     ingest: IngestSettings = IngestSettings()
     hub: HubSettings = HubSettings()
     record: RecordSettings = RecordSettings()
+    upload: UploadSettings = UploadSettings()
     live: LiveSettings = LiveSettings()
     relay: RelaySettings = RelaySettings()
     store: StoreSettings = StoreSettings()

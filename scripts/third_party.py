@@ -144,7 +144,7 @@ def web_packages() -> list[tuple[Package, bool]]:
             continue
         is_platform = "os" in entry or "cpu" in entry or entry.get("optional", False)
         home = "" if is_platform else _web_home(WEB / path / "package.json")
-        package = Package(name, entry["version"], entry.get("license", "unknown"), home)
+        package = Package(name, entry["version"], entry.get("license", _IN_WORDS.get(name, "unknown")), home)
         found[(name, entry["version"])] = (package, bool(entry.get("dev", False)))
     return [found[key] for key in sorted(found)]
 
@@ -160,7 +160,8 @@ def page() -> str:
             "## Python packages the program needs\n",
             _table([package for package in python if package.name in runtime]),
             "## Web packages behind the page\n",
-            "The built page holds `vue` and `@vue/*` of these; the others come with Vue's own compiler.\n",
+            "The built page holds `vue`, `@vue/*`, `hls.js` and `tus-js-client` with what it needs; the others come with "
+            "Vue's own compiler.\n",
             _table([package for package, is_dev in web if not is_dev]),
             _NOTES.format(**_pyav()),
             "## Python packages for development only\n",
@@ -169,6 +170,10 @@ def page() -> str:
             _table([package for package, is_dev in web if is_dev]),
         ]
     )
+
+
+_IN_WORDS = {"combine-errors": "MIT"}
+"""Licences that stand in a package's Readme only."""
 
 
 def _table(packages: list[Package]) -> str:

@@ -13,6 +13,10 @@ from cases.casework.rows import Case
 from cases.custody.checkpoint import SignedHead
 from cases.custody.heads import Heads
 from cases.facts import fact_of
+from cases.uploads import kept
+from cases.uploads.kinds import FileKind
+from cases.uploads.parts import Upload
+from cases.uploads.register import register
 from pipeline.events import Event, StreamEnded, StreamStarted
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
@@ -21,6 +25,7 @@ from tests.stores import opened
 from tests.unit.record.material import DEVICE, STARTED_AT, BrokenDisk, Site, fragments
 
 SECONDS = 3.0
+PHOTO = FileKind("photo", "image/jpeg")
 
 
 async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tuple[Case, list[SignedHead]]:
@@ -82,6 +87,9 @@ async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tupl
                     case_acts.withdraw_item, actor=actor(), case_id=case.case_id, item_id=kept.item_id, reason="重复"
                 )
             )
+            await appender.change(
+                partial(register, actor=actor(), upload=_sent(data, case.case_id), kind=PHOTO, late_s=86_400.0)
+            )
             await appender.change(partial(people.end_task, actor=actor(), officer_id=officer.officer_id))
             await appender.change(
                 partial(case_acts.end_step, actor=actor(), case_id=case.case_id, step_id=step.step_id)
@@ -98,6 +106,19 @@ async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tupl
             signed.append(await heads.sign_now())
             tasks.cancel_scope.cancel()
     return case, signed
+
+
+def _sent(data: Path, case_id: str) -> Upload:
+    """A photo that came, and is kept."""
+    part = data / "photo.part"
+    part.write_bytes(b"\xff\xd8\xff of the shop's door")
+    sha256 = kept.sha256_of(part)
+    kept.keep(data, part, sha256)
+    part.unlink()
+    return Upload(
+        upload_id="upl_1", sent_by="prin_1", sent_name="林晓岚", unit="", case_id=case_id, device_id="",
+        name="门头.jpg", declared="", wanted_sha256=sha256, captured_us=1, size_bytes=24, created_us=1, expires_us=1, sha256=sha256,
+    )  # fmt: skip
 
 
 async def _recorded(data: Path, stream_id: str) -> list[Event]:

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse
 from sqlalchemy import and_, or_, select
 
-from api.asking import actor_of, cursor_of, named_place_of, record_of, version_of, within_case
+from api.asking import actor_of, cursor_of, must_be_logged, named_place_of, record_of, version_of, within_case
 from api.doors import Doors
 from api.permissions import Asker, require, within
 from api.schemas.record import (
@@ -41,7 +43,9 @@ from cases.casework.kinds import StepKinds
 from cases.casework.rows import Case, Item, Link, Step, all_of
 from cases.reach import reached_case, reached_recording
 from cases.store.tables import cases, items, links, members, steps
+from cases.uploads import kept, register
 from pipeline.clock import rfc3339
+from pipeline.errors import ThingUnknown
 
 router = APIRouter(prefix="/api/v1")
 Reader = Annotated[Asker, Depends(require("cases.read"))]
@@ -208,7 +212,26 @@ async def list_items(request: Request, asker: Reader, case_id: str) -> ItemsOut:
         await reached_case(connection, asker.within, case_id)
         asked = select(items).where(items.c.case_id == case_id).order_by(items.c.added_us, items.c.item_id)
         found = await all_of(connection, Item, asked)
-    return ItemsOut(items=[item_out(each) for each in found])
+        files = await register.files_of(connection, case_id)
+    types = {item_id: each.type for item_id, each in files.items()}
+    return ItemsOut(items=[item_out(each, types.get(each.item_id)) for each in found])
+
+
+@router.get("/cases/{case_id}/items/{item_id}/file")
+async def fetch_item(request: Request, asker: Reader, case_id: str, item_id: str) -> FileResponse:
+    """A photo or a document as it was sent in. Video and sound are played, or copied, with an approval only."""
+    record, doors = record_of(request), request.app.state.doors
+    async with record.store.reading() as connection:
+        await reached_case(connection, asker.within, case_id)
+        file = (await register.files_of(connection, case_id)).get(item_id)
+    if file is None:
+        raise ThingUnknown("no file of this item")
+    if file.recording_id is not None or file.type.startswith(("video/", "audio/")):
+        raise HTTPException(403, "video and sound need an approval: ask to play the recording, or to copy the case")
+    must_be_logged(request)
+    path = await anyio.to_thread.run_sync(kept.checked, doors.runtime.settings.data, file.sha256)
+    await record.appender.append([register.fetched(actor_of(request, asker.principal), file)])
+    return FileResponse(path, media_type=file.type, filename=file.name, content_disposition_type="attachment")
 
 
 @router.post("/cases/{case_id}/items", status_code=201)

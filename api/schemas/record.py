@@ -154,6 +154,7 @@ class ItemOut(BaseModel):
     sha256: str | None
     size_bytes: int | None
     shelf_mark: str | None
+    file_type: str | None = Field(description="Of an item that was sent in: what the file is by its bytes.")
     added_at: str
     withdrawn_at: str | None
 
@@ -329,10 +330,10 @@ def step_out(step: Step, kinds: StepKinds) -> StepOut:
     )  # fmt: skip
 
 
-def item_out(item: Item) -> ItemOut:
+def item_out(item: Item, file_type: str | None = None) -> ItemOut:
     return ItemOut(
         item_id=item.item_id, step_id=item.step_id, kind=item.kind, title=item.title, sha256=item.sha256,
-        size_bytes=item.size_bytes, shelf_mark=item.shelf_mark, added_at=at_of(item.added_us),
+        size_bytes=item.size_bytes, shelf_mark=item.shelf_mark, file_type=file_type, added_at=at_of(item.added_us),
         withdrawn_at=_or_none(item.withdrawn_us),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ import anyio.to_thread
 from sqlalchemy import text
 
 from cases.custody import checkpoint
+from cases.custody.check_files import of_files
 from cases.custody.check_log import LogCheck, of_signatures, of_table
 from cases.custody.check_media import MediaCheck
 from cases.custody.check_rows import Expected, of_rows, of_timelines
@@ -91,6 +92,8 @@ async def check(
                     yield defect
                 media = MediaCheck(store, connection, data, keys, expected, is_running=is_running)
                 async for defect in media.run():
+                    yield defect
+                async for defect in of_files(data, expected, is_running=is_running):
                     yield defect
         except StoreUnavailable as error:
             if not damages:

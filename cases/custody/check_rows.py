@@ -23,6 +23,7 @@ from cases.store.tables import (
     steps,
     tasks,
     units,
+    uploads,
     withheld,
 )
 from pipeline.errors import EvidenceError
@@ -51,6 +52,7 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "members": select(_key(members.c.case_id, members.c.who), members),
     "decisions": select(_key(decisions.c.approval_id, decisions.c.by), decisions),
     "withheld": select(_key(withheld.c.recording_id, withheld.c.officer_id), withheld),
+    "uploads": select(uploads),
 }  # fmt: skip
 
 
@@ -89,6 +91,7 @@ class Expected:
             "ApprovalWithdrawn": self._approval_withdrawn,
             "RecordingWithheld": self._withheld,
             "RecordingReleased": self._released,
+            "UploadReceived": self._upload_received,
         }
 
     def take(self, fact: Fact) -> None:
@@ -220,6 +223,16 @@ class Expected:
 
     def _released(self, fact: Fact) -> None:
         del self.rows["withheld"][f"{fact.body['recording_id']} {fact.body['officer_id']}"]
+
+    def _upload_received(self, fact: Fact) -> None:
+        body = fact.body
+        media = body.get("media")
+        self._add("uploads", {
+            "upload_id": body["upload_id"], "case_id": fact.case_id, "device_id": body["device_id"],
+            "item_id": body["item_id"], "recording_id": media["recording_id"] if isinstance(media, dict) else None,
+            "sha256": body["sha256"], "size_bytes": body["size_bytes"], "type": body["type"], "name": body["name"],
+            "unit": body["unit"], "sent_by": fact.by, "received_us": fact.at_us,
+        })  # fmt: skip
 
     def _recording_started(self, fact: Fact) -> None:
         row: _Row = {

@@ -24,6 +24,7 @@ _KINDS = {
     "RecordingRestored": "录制恢复",
     "TimestampsRepaired": "时间戳修正", "ViewStarted": "开始观看", "ViewEnded": "结束观看", "RelayStarted": "开始转发",
     "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
+    "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "ItemFetched": "取走副本",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",
@@ -35,14 +36,16 @@ _FIELDS = {
     "class": "案件类别", "state": "状态", "kind": "案件类型", "version": "版本", "relay": "转发规则", "packets": "包数",
     "events": "事件数", "recordings": "录像数", "head_size": "日志头", "defects": "原件缺陷", "count": "次数",
     "case_kind": "案件类型", "index_sha256": "索引 SHA-256", "media": "片段",
+    "name": "文件名", "type": "文件类型", "lost_s": "缺失（秒）", "late_s": "拍摄后（秒）", "allowed_s": "规定（秒）",
+    "captured_at_us": "拍摄时间（微秒，UTC）", "is_checksum_of_sender": "与发送方校验和一致", "unit": "机构",
 }  # fmt: skip
 _HIDDEN = frozenset((
     "by_name", "step_id", "task_id", "officer_id", "link_id", "item_id", "export_id", "of_stream", "view_id",
-    "binding_id", "connection",
+    "binding_id", "connection", "upload_id",
 ))  # fmt: skip
 _VALUES = {
     "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
-    "task": "按任务",
+    "task": "按任务", "upload": "上传",
     "publisher_lost": "设备断线", "publisher_silent": "设备无数据", "timestamp_jump": "时间戳跳变",
     "reader_slow": "写入过慢",
     "disk_full": "磁盘已满", "disk_error": "磁盘故障", "crash": "程序中断", "ended": "设备结束", "text": "文字",

@@ -295,7 +295,8 @@ class Check:
         self._keys = []
         self._index = {}
         self._hashes = {}
-        self._told = {}  # recording_id -> file -> (sha256, size_bytes)
+        self._told = {}
+        self._sent = set()  # recording_id -> file -> (sha256, size_bytes)
 
     def run(self):
         """Raises: CannotTell."""
@@ -318,6 +319,7 @@ class Check:
         if head is not None:
             self._check_entries(head)
         self._check_recordings()
+        self._check_sent()
         self.notes.append("an export cannot show that the case has no further events; ask for one by another person")
 
     def _note(self, name, defect, detail):
@@ -565,6 +567,20 @@ class Check:
             body = entry["body"]
             files = self._told.setdefault(str(body.get("recording_id")), {})
             files[str(body.get("file"))] = (body.get("sha256"), body.get("size_bytes"))
+        elif entry["kind"] == "UploadReceived":
+            self._sent.add(str(entry["body"].get("sha256")))
+
+    def _check_sent(self):
+        """Files that were sent in: each is there and is what the log says, and there is no other."""
+        for sha256 in sorted(self._sent):
+            path = "files/" + sha256
+            if path not in self._sizes:
+                self._note(path, "file_missing", "the events tell that it was sent in")
+            elif path in self._hashes and self._hashes[path][0] != sha256:
+                self._note(path, "hash_differs", "it is not the file that the events tell of")
+        for path in sorted(self._sizes):
+            if path.startswith("files/") and path[len("files/") :] not in self._sent:
+                self._note(path, "file_added", "no event tells of it")
 
     def _check_recordings(self):
         listed = self._index.get("recordings")

@@ -20,6 +20,7 @@ from cases.export import page, standalone
 from cases.export.case_file import CaseFile, Entry, folder_of
 from cases.export.pack import Pack, chunks_of
 from cases.facts import JsonValue, canonical, parse_entry
+from cases.uploads import kept
 from pipeline.errors import EvidenceError
 from pipeline.record.chain_check import check_chain
 from pipeline.record.manifest import NAME
@@ -88,11 +89,17 @@ class _Writing:
             tree, wrong = await anyio.to_thread.run_sync(self._recording, recording)
             told.append(tree)
             defects += wrong
+        sent: list[JsonValue] = []
+        async for each in self._sent():
+            tree, wrong = await anyio.to_thread.run_sync(self._sent_file, *each)
+            sent.append(tree)
+            defects += wrong
         index = canonical(
             {
                 "format": standalone.FORMAT, "version": standalone.VERSION, "log_id": self._file.signed.head.log_id,
                 "head_size": self._file.signed.head.size, "as_of": self._file.signed.head.at, "exported_by": self._by,
                 "events": covered, "later_events": later, **about, "recordings": told, "derivatives": [],
+                "sent": sent,
                 "files": [
                     {"path": path, "size_bytes": size_bytes, "sha256": sha256}
                     for path, size_bytes, sha256 in sorted(self._pack.files)
@@ -178,6 +185,29 @@ class _Writing:
             if name not in listed and tree["is_settled"]:
                 note(name, "file_added", "no line of the manifest names it; it was left out")
         return tree, len(wrong)
+
+    async def _sent(self) -> AsyncIterator[tuple[str, str]]:
+        """SHA-256 and name of each file that was sent in, once, as the events tell it."""
+        seen: set[str] = set()
+        async for entries in self._file.entries(with_proofs=False):
+            for fact in (each.fact for each in entries):
+                sha256 = str(fact.body.get("sha256"))
+                if fact.kind == "UploadReceived" and sha256 not in seen:
+                    seen.add(sha256)
+                    yield sha256, str(fact.body.get("name"))
+
+    def _sent_file(self, sha256: str, name: str) -> tuple[dict[str, JsonValue], int]:
+        """Copy it as it is; one that is gone is said in the index."""
+        path, to = kept.path_of(self._data, sha256), f"files/{sha256}"
+        tree: dict[str, JsonValue] = {"path": to, "name": name}
+        if not _is_regular(path):
+            return tree, 1
+        try:
+            copied, _ = self._pack.write(to, chunks_of(path))
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
+        self._progress(self._pack.size_bytes)
+        return tree, int(copied != sha256)
 
     def _trusted(self) -> tuple[bytes, ...]:
         keys = self._data / "keys"

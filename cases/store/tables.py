@@ -222,6 +222,27 @@ withheld = Table(
 )
 """Officers under complaint, locked out of what was filmed."""
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id")),
+    Column("device_id", Text, nullable=False),
+    Column("item_id", Text, ForeignKey("items.item_id")),
+    Column("recording_id", Text, ForeignKey("recordings.recording_id")),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", _Long, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("sent_by", Text, nullable=False),
+    Column("received_us", _Long, nullable=False),
+)
+"""Files that were sent in and kept: `{data}/files/`, by their SHA-256. unit: whose quota they count in."""
+Index("uploads_sha256", uploads.c.sha256)
+Index("uploads_unit", uploads.c.unit)
+Index("uploads_case", uploads.c.case_id)
+
 heads = Table(
     "heads",
     metadata,

@@ -3,10 +3,11 @@
 OSError becomes StorageError here and nowhere else. Knows no media.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -165,6 +166,15 @@ class SystemDisk:
             return self._open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o640)
         except OSError as error:
             raise _mapped(error, f"{path} cannot be opened") from error
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """Raises: StorageError: what is done to `path` within could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise _mapped(error, f"{path} cannot be read or written") from error
 
 
 def _mapped(error: OSError, what: str) -> StorageError:

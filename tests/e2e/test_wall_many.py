@@ -186,7 +186,11 @@ def test_nine_tiles_without_websockets_all_play_because_none_keeps_a_connection_
     expect(page.locator(on_path("hls"))).to_have_count(DEVICES, timeout=FIRST_PICTURES_MS)
     expect(page.locator("[data-show='path']")).to_have_text([re.compile("备用线路 · HLS（")] * DEVICES)
     page.wait_for_timeout(8_000)  # the first reserve: a segment of 6 s, and what was late at the start
-    before = numbers(page, "frames")
-    page.wait_for_timeout(6_000)
-    after = numbers(page, "frames")
-    assert all(now - then > 4 * PICTURES_PER_S for then, now in zip(before, after, strict=True)), (before, after)
+    told: list[list[int]] = []
+    for _ in range(4):  # a tile may be late once on a busy machine; one that lacks a connection lacks it every time
+        before = numbers(page, "frames")
+        page.wait_for_timeout(6_000)
+        told.append([now - then for then, now in zip(before, numbers(page, "frames"), strict=True)])
+        if min(told[-1]) > 4 * PICTURES_PER_S:
+            return
+    pytest.fail(f"pictures of each tile in 6 s, four times: {told}")

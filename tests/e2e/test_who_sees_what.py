@@ -1,8 +1,10 @@
 """What people do in the browser with the real demo: see what is theirs, ask, approve, play 20 s, read the audit."""
 
+import os
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -119,3 +121,26 @@ def until(condition: Callable[[], bool], limit_s: float) -> None:
     while not condition():
         assert time.monotonic() - began_s < limit_s
         time.sleep(0.2)
+
+
+def test_a_photo_is_sent_in_on_the_case_page_and_fetched_there(chromium: Browser, demo: Demo, tmp_path: Path) -> None:
+    commander = person(chromium, demo, "commander")
+    commander.goto(f"{commander.url.partition('#')[0]}#/cases")
+    commander.locator("[data-case] a").first.click()
+    photo = tmp_path / "门头照片.png"
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n" + os.urandom(2 << 20))
+    program = tmp_path / "扫描件.pdf"
+    program.write_bytes(b"MZ" + bytes(1000))
+    commander.set_input_files("input[name=files]", [photo, program])
+    commander.locator("[data-upload=taken]").wait_for()
+    commander.locator("[data-upload=refused]").wait_for()
+    assert "no video" in commander.locator("[data-upload=refused]").inner_text()
+    link = commander.locator("a[data-item]", has_text="门头照片.png")
+    link.wait_for()
+    with commander.expect_download() as fetched:
+        link.click()
+    assert Path(fetched.value.path()).read_bytes() == photo.read_bytes()
+    commander.locator("[data-event]", has_text="收到上传：门头照片.png").first.wait_for()
+    commander.locator("[data-event]", has_text="取走副本：门头照片.png").first.wait_for()
+    commander.screenshot(path=os.environ.get("ONRECORD_SCREENSHOT", str(tmp_path / "case.png")))
+    commander.context.close()

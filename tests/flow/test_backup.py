@@ -52,7 +52,7 @@ def test_a_backup_beside_a_running_server_is_restored_whole_and_goes_on(tmp_path
             assert b"PRIVATE KEY" not in raw
             assert path.suffix == ".sealed" or b"totp_secret" not in raw
     assert onrecord(data, "backup", str(made), "--passphrase-file", str(word)).returncode == 1, "never over another"
-    more = ["--media", str(data / "recordings")] if media == "reference" else []
+    more = ["--media", str(data)] if media == "reference" else []
     if more:
         refused = onrecord(restored, "restore", str(made), "--passphrase-file", str(word))
         assert refused.returncode == 1

@@ -4,6 +4,7 @@ What is expected is written here by hand, apart from the program's own table; a 
 below fails a test.
 """
 
+import base64
 import re
 import subprocess
 from collections.abc import Iterator
@@ -46,12 +47,15 @@ HANDLE = "commander handler"
 UNIT_READ = "commander reviewer archivist"
 RECORD = "commander officer handler reviewer archivist analyst"
 ASK = RECORD
+SEND = "commander officer handler archivist"
+TUS = {"Tus_Resumable": "1.0.0"}
 CASE = [
     Door("GET", "/api/v1/cases/{case}", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/cases/{case}/timeline", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/cases/{case}/steps", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/cases/{case}/recordings", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/cases/{case}/items", READ, UNIT_READ, READ),
+    Door("GET", "/api/v1/cases/{case}/items/item_none/file", READ, UNIT_READ, READ, ok=(404,)),
     Door("GET", "/api/v1/cases/{case}/members", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/events/{event}/proof", READ, UNIT_READ, READ),
     Door("POST", "/api/v1/cases/{case}/notes", NOTE, "commander reviewer", NOTE, {"text": "n"}),
@@ -123,6 +127,13 @@ PLAIN = [
     Door("DELETE", "/api/v1/devices/dev_none", "system_admin", ok=(404,)),
     Door("POST", "/api/v1/devices/dev_none/bindings", "commander system_admin", body={"officer_id": "x"}, ok=(404,)),
     Door("DELETE", "/api/v1/devices/dev_none/bindings", "commander system_admin", ok=(204,)),
+    Door("OPTIONS", "/api/v1/uploads", SEND),
+    Door("POST", "/api/v1/uploads", SEND, ok=(422,), headers=TUS),
+    Door("GET", "/api/v1/uploads", SEND),
+    Door("GET", "/api/v1/uploads/upl_none", SEND, ok=(404,)),
+    Door("HEAD", "/api/v1/uploads/upl_none", SEND, ok=(404,), headers=TUS),
+    Door("PATCH", "/api/v1/uploads/upl_none", SEND, ok=(404,), headers=TUS),
+    Door("DELETE", "/api/v1/uploads/upl_none", SEND, ok=(404,), headers=TUS),
     Door("POST", "/api/v1/officers/off_none/task", HANDLE, body={"case_id": "x"}, ok=(404,)),
     Door("DELETE", "/api/v1/officers/off_none/task", HANDLE, ok=(404,)),
 ]  # fmt: skip
@@ -347,3 +358,24 @@ def test_who_is_taken_from_a_case_no_longer_reaches_it_nor_its_live_streams(site
     assert site.server.ask(where, "DELETE", token=site.tokens["handler"]).status == 204
     assert site.server.ask(f"/api/v1/cases/{case}", token=token).status == 404
     until(lambda: site.server.ask(ticket, "POST", token=token).status == 404, "the stream is out of reach", 3)
+
+
+def test_files_are_sent_in_for_cases_and_devices_within_reach_and_no_others(site: Site) -> None:
+    with site.server.access() as access:
+        devices = {each.device.name: each.device.device_id for each in access.devices()}
+    names = {"unit": "east", "other": "west", "mine": "own"}
+
+    def said(role: str, **about: str) -> int:
+        told = ",".join(f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in about.items())
+        headers = {**TUS, "Upload_Length": "9", "Upload_Metadata": told}
+        return site.server.ask("/api/v1/uploads", "POST", None, token=site.tokens[role], **headers).status
+
+    for relation, name in names.items():
+        of_case = {role: said(role, filename="a", case=site.places[relation]["case"]) for role in SEND.split()}
+        of_device = {role: said(role, filename="a", device=devices[name]) for role in SEND.split()}
+        for role in SEND.split():
+            reaches = relation == "mine" or (relation == "unit" and role in ("commander", "archivist"))
+            assert of_case[role] == (201 if reaches else 404), (relation, of_case)
+            carries = role == "officer" and relation == "mine"
+            has_unit = relation == "unit" and role in ("commander", "archivist")
+            assert of_device[role] == (201 if carries or has_unit else 404), (relation, of_device)

@@ -23,6 +23,8 @@ from cases.access import Access
 from cases.access.passwords import Passwords
 from cases.casework import kinds
 from cases.record import Record
+from cases.uploads.desk import Uploads
+from cases.uploads.parts import Parts
 from pipeline.app import Runtime
 from pipeline.hub import Stream
 from pipeline.record.playback import Playback
@@ -99,6 +101,7 @@ class Hall:
             Passwords(1),
             Playback(),
             Playbacks(self.clock, self.runtime.tell),
+            Uploads(Parts(data / "uploads"), self.runtime.settings.upload, self.clock, 0),
         )
         self.pictures = 0
 

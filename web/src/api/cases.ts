@@ -98,3 +98,26 @@ export function exportFile(exportId: string): string {
 export function tailUrl(caseId: string): string {
   return `/api/v1/events?${new URLSearchParams({ case_id: caseId })}`;
 }
+
+export interface CaseItem {
+  readonly item_id: string;
+  readonly kind: string;
+  readonly title: string;
+  readonly file_type: string | null;
+  readonly withdrawn_at: string | null;
+}
+
+export async function listItems(caseId: string): Promise<Page<CaseItem>> {
+  return (await ask("GET", `${under(caseId)}/items`)) as Page<CaseItem>;
+}
+
+export const itemFile = (caseId: string, itemId: string): string => `${under(caseId)}/items/${encodeURIComponent(itemId)}/file`;
+
+export interface Sent {
+  readonly state: "open" | "taking" | "taken" | "duplicate" | "refused";
+  readonly reason: string;
+}
+
+export async function readUpload(uploadId: string, signal: AbortSignal): Promise<Sent> {
+  return (await ask("GET", `/api/v1/uploads/${encodeURIComponent(uploadId)}`, { signal })) as Sent;
+}

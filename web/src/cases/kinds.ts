@@ -10,7 +10,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   note: ["NoteAdded"],
   case: [
     "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "ItemAdded", "ItemWithdrawn",
-    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade",
+    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "ItemFetched",
   ],
 };
 

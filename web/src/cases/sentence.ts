@@ -66,6 +66,7 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     length: durationOf(mediaSecondsOf(item)),
     place: seconds("pts_s"),
     watched: seconds("watched_s"),
+    late: seconds("late_s"),
     jump: seconds("step_s"),
     size: typeof item["size_bytes"] === "number" ? (item["size_bytes"] / 1e6).toFixed(1) : UNKNOWN,
     cause: named("cause", wordOf(item, "cause", "reason")),
@@ -79,7 +80,7 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     recording: wordOf(item, "recording_id"),
     relay: wordOf(item, "relay"),
     count: wordOf(item, "count", "packets"),
-    title: wordOf(item, "title", "text", "item_id"),
+    title: wordOf(item, "title", "text", "name", "item_id"),
     number: wordOf(item, "number"),
     changes: changesOf(item),
   };

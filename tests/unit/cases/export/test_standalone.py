@@ -42,6 +42,12 @@ def slip_file(data: Path) -> None:
     (folders(data)[0] / "0009.mp4").write_bytes(b"x")
 
 
+def other_photo(data: Path) -> None:
+    path = next((data / "files").glob("*/*"))
+    path.chmod(0o600)
+    path.write_bytes(b"another photo")
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
@@ -132,6 +138,10 @@ def flip(path: Path, at: int = -1) -> None:
 
 def a_recording(folder: Path) -> Path:
     return min((folder / "recordings").iterdir())
+
+
+def a_file(folder: Path) -> Path:
+    return next((folder / "files").iterdir())
 
 
 def reindex(folder: Path, signer: Signer | None = None) -> None:
@@ -251,6 +261,9 @@ def test_whatever_is_changed_is_named_also_where_the_index_was_made_to_fit(
         (lambda folder: (a_recording(folder) / "0009.mp4").write_bytes(b"x"), "file_added"),
         (lambda folder: shutil.rmtree(a_recording(folder)), "file_missing"),
         (lambda folder: drop_line(a_recording(folder) / "manifest.jsonl", -1), "not_ended"),
+        (lambda folder: flip(a_file(folder)), "hash_differs"),
+        (lambda folder: a_file(folder).unlink(), "file_missing"),
+        (lambda folder: (folder / "files" / ("a" * 64)).write_bytes(b"x"), "file_added"),
     ],
 )
 def test_whoever_can_sign_the_index_anew_still_cannot_change_what_the_log_and_the_manifests_hold(
@@ -271,6 +284,8 @@ def test_whoever_can_sign_the_index_anew_still_cannot_change_what_the_log_and_th
         (gone, {"recording_missing", "file_missing"}),
         (cut, {"not_ended", "segment_missing"}),
         (slip_file, {"file_added"}),
+        (lambda data: next((data / "files").glob("*/*")).unlink(), {"file_missing"}),
+        (other_photo, {"hash_differs"}),
     ],
 )
 def test_what_was_wrong_with_the_originals_before_is_exported_as_it_is_and_named(

@@ -1,0 +1,33 @@
+"""The files that were sent in against the facts that tell of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio.to_thread
+
+from cases.custody.check_rows import Expected
+from cases.uploads import kept
+from pipeline.errors import StorageError
+from pipeline.record.defect import Defect
+
+
+async def of_files(data: Path, expected: Expected, *, is_running: bool) -> AsyncIterator[Defect]:
+    """is_running: a server may have kept a file that it has not told of yet."""
+    told = {str(row["sha256"]) for row in expected.rows["uploads"].values()}
+    for sha256 in sorted(told):
+        path = kept.path_of(data, sha256)
+        where = str(path.relative_to(data))
+        if not path.is_file():
+            yield Defect(where, "file_missing", "the log tells that it was sent in")
+            continue
+        try:
+            is_same = await anyio.to_thread.run_sync(kept.sha256_of, path) == sha256
+        except StorageError as error:
+            yield Defect(where, "file_unreadable", str(error))
+            continue
+        if not is_same:
+            yield Defect(where, "hash_differs", "it is not the file that was sent in")
+    waiting = is_running or any((data / "uploads").glob("*.part"))  # kept, and told once the server runs again
+    for path in sorted((data / kept.FOLDER).rglob("*")):
+        if path.is_file() and (path.name not in told or path != kept.path_of(data, path.name)) and not waiting:
+            yield Defect(str(path.relative_to(data)), "file_added", "the log does not tell of it")
