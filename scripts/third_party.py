@@ -160,8 +160,7 @@ def page() -> str:
             "## Python packages the program needs\n",
             _table([package for package in python if package.name in runtime]),
             "## Web packages behind the page\n",
-            "The built page holds `vue`, `@vue/*`, `hls.js` and `tus-js-client` with what it needs; the others come with "
-            "Vue's own compiler.\n",
+            _BUILT_IN,
             _table([package for package, is_dev in web if not is_dev]),
             _NOTES.format(**_pyav()),
             "## Python packages for development only\n",
@@ -172,6 +171,9 @@ def page() -> str:
     )
 
 
+_BUILT_IN = """The built page holds `vue`, `@vue/*`, `hls.js` and `tus-js-client` with what it needs; the others come with
+Vue's own compiler.
+"""
 _IN_WORDS = {"combine-errors": "MIT"}
 """Licences that stand in a package's Readme only."""
 
