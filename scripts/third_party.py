@@ -171,8 +171,8 @@ def page() -> str:
     )
 
 
-_BUILT_IN = """The built page holds `vue`, `@vue/*`, `hls.js` and `tus-js-client` with what it needs; the others come with
-Vue's own compiler.
+_BUILT_IN = """The built page holds `vue`, `@vue/*`, `hls.js` and `tus-js-client` with what it needs; the others come
+with Vue's own compiler.
 """
 _IN_WORDS = {"combine-errors": "MIT"}
 """Licences that stand in a package's Readme only."""

@@ -117,7 +117,8 @@ def _sent(data: Path, case_id: str) -> Upload:
     part.unlink()
     return Upload(
         upload_id="upl_1", sent_by="prin_1", sent_name="林晓岚", unit="", case_id=case_id, device_id="",
-        name="门头.jpg", declared="", wanted_sha256=sha256, captured_us=1, size_bytes=24, created_us=1, expires_us=1, sha256=sha256,
+        name="门头.jpg", declared="", wanted_sha256=sha256, captured_us=1, size_bytes=24, created_us=1, expires_us=1,
+        sha256=sha256,
     )  # fmt: skip
 
 
