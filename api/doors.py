@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from api.http_door import Crowd
 from api.live_rights import LiveRights
 from api.playbacks import Playbacks
+from api.stills import Stills
 from api.tickets import Tickets
 from cases.access import Access
 from cases.access.passwords import Passwords
@@ -30,3 +31,4 @@ class Doors:
     playback: Playback
     playbacks: Playbacks
     uploads: Uploads
+    stills: Stills

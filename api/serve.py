@@ -24,6 +24,7 @@ from api.http_door import SWEEP_S, Crowd, http_door
 from api.live_rights import LiveRights
 from api.live_socket import live_socket
 from api.playbacks import Playbacks
+from api.stills import Stills
 from api.tickets import Tickets
 from api.upload_recorder import UploadRecorder
 from cases.access import Access
@@ -89,12 +90,12 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         _demand(access, settings.access)
         parts = Parts(settings.data / "uploads")
         uploads = Uploads(parts, settings.upload, clock, settings.record.min_free_bytes)
-        recorder = UploadRecorder(settings, access)
+        recorder, playback = UploadRecorder(settings, access), Playback()
         taking = Taking(settings.data, uploads, parts, record, clock, recorder.record)
         doors = Doors(
             runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
-            LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), Playback(), Playbacks(clock, runtime.tell),
-            uploads,
+            LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), playback, Playbacks(clock, runtime.tell),
+            uploads, Stills(playback),
         )  # fmt: skip
         await record.prepare()
         await uploads.load()
@@ -142,6 +143,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
             finally:  # also when a part broke: recordings are closed all the same; another signal cannot cut this short
                 with anyio.CancelScope(shield=True):
                     doors.playbacks.close()
+                    await doors.stills.close()
                     await runtime.close()
                     await record.drain()
                 keeping.cancel_scope.cancel()

@@ -6,7 +6,7 @@ export default defineConfig(({ mode }) => {
   const server = loadEnv(mode, ".", "ONRECORD_")["ONRECORD_URL"] ?? "http://127.0.0.1:8000";
   return {
     plugins: [vue()],
-    build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+    build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 2_000, rolldownOptions: { input: ["index.html", "docs.html"] } },
     server: { proxy: { "/api": server, "/live": { target: server, ws: true } } },
   };
 });

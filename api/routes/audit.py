@@ -18,8 +18,9 @@ KINDS = (
     "SignedIn", "SignedOut", "SignInRefused", "PasswordSet", "SecondFactorSet", "SecondFactorRemoved",
     "RecoveryCodeUsed", "UserAdded", "UserChanged", "UserDisabled", "UserEnabled", "DevicesAssigned", "UnitPlaced",
     "TokenMade", "LinkMade", "DeviceAdded", "DeviceRevoked", "DeviceKeyReplaced", "ViewStarted", "ViewEnded",
-    "PlaybackStarted", "PlaybackEnded", "ApprovalAsked", "ApprovalDecided", "ApprovalWithdrawn", "RecordingWithheld",
-    "RecordingReleased", "ExportMade", "MemberAdded", "MemberRemoved",
+    "PlaybackStarted", "PlaybackEnded", "StillTaken", "ItemFetched", "UploadReceived", "ApprovalAsked",
+    "ApprovalDecided", "ApprovalWithdrawn", "RecordingWithheld", "RecordingReleased", "ExportMade", "MemberAdded",
+    "MemberRemoved",
 )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """What machines ask: is it alive, is it ready, how is it doing, and what does it offer."""
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from api.doors import Doors
 from api.metrics import render
@@ -12,6 +13,7 @@ from api.problems import problem
 from cases.access import Principal
 
 router = APIRouter()
+DOCS_PAGE = Path(__file__).resolve().parents[2] / "web" / "dist" / "docs.html"
 
 
 @router.get("/livez", tags=[PUBLIC])
@@ -46,6 +48,14 @@ async def metrics(request: Request) -> Response:
     """Prometheus text. Labels are opaque ids: no name, no officer, no key."""
     doors: Doors = request.app.state.doors
     return Response(render(doors.runtime, doors.crowd), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/docs", include_in_schema=False)
+async def docs(_: Annotated[Principal, Depends(require("schema.read"))]) -> Response:
+    """The same to read and to try, in a browser that is signed in. Comes from this server alone."""
+    if not DOCS_PAGE.is_file():
+        return PlainTextResponse("The web pages are not built yet: run 'make setup'.\n", 503)
+    return FileResponse(DOCS_PAGE)
 
 
 @router.get("/api/openapi.json", include_in_schema=False)

@@ -1,5 +1,6 @@
 """Playing recordings: what there is, and the media of a span that an approval in force names."""
 
+import hashlib
 import math
 import re
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ import structlog
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from api.asking import must_be_logged, record_of
+from api.asking import actor_of, must_be_logged, record_of
 from api.doors import Doors
 from api.http_door import CUT
 from api.permissions import Asker, require, within
@@ -21,10 +22,11 @@ from api.schemas.approvals import GapOut, MapOut, SpanOut
 from cases.casework.approvals import in_force, playable
 from cases.casework.rows import Approval, Recording
 from cases.export.case_file import folder_of
-from cases.facts import microseconds
+from cases.facts import Fact, JsonValue, microseconds
 from cases.reach import reached_recording
 from pipeline.clock import rfc3339
 from pipeline.errors import EvidenceError, StorageError, StoreUnavailable, ThingUnknown
+from pipeline.ids import derived_event_id
 from pipeline.record.playback import Span
 
 router = APIRouter(prefix="/api/v1/recordings")
@@ -95,6 +97,39 @@ async def play(
     cut = request.scope.get("extensions", {}).get(CUT, lambda: None)
     body = _sent(doors, asker, view, folder, span, first, last, cut)
     return StreamingResponse(body, status, headers, span.mime)
+
+
+@router.get("/{recording_id}/still.jpg", response_class=Response)
+async def still(
+    request: Request, asker: Player, recording_id: str, at: Annotated[float, Query(ge=0, le=1e7)]
+) -> Response:
+    """The picture that the recording shows at the second `at` of its axis, at full size, as JPEG.
+
+    Only with an approval in force that names this moment. The file says who took it and when; each one is an event
+    with its hash. 404 where nothing is on record.
+    """
+    doors: Doors = request.app.state.doors
+    recording, approval, _ = await _allowed(doors, asker, recording_id, at, at + 0.001)
+    must_be_logged(request)
+    actor = actor_of(request, asker.principal)
+    comment = (
+        f"OnRecord still; recording {recording_id}; second {at:.3f}; approval {approval.approval_id}; "
+        f"taken by {actor.by} at {rfc3339(actor.now_us / 1e6)}"
+    )
+    jpeg = await doors.stills.take(_folder(doors, recording), at, comment)
+    sha256 = hashlib.sha256(jpeg).hexdigest()
+    body: dict[str, JsonValue] = {
+        "approval_id": approval.approval_id, "sha256": sha256, "size_bytes": len(jpeg), "why": approval.purpose,
+        "media": {"recording_id": recording_id, "start_s": at, "end_s": at}, "by_name": actor.name,
+    }  # fmt: skip
+    taken = Fact(
+        event_id=derived_event_id("StillTaken", recording_id, actor.by, actor.now_us, sha256), kind="StillTaken",
+        at_us=actor.now_us, stream_id=recording.stream_id, by=actor.by, body=body,
+    )  # fmt: skip
+    await doors.record.open.appender.append([taken])
+    name = f"{recording_id}-{at:.3f}.jpg"
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(jpeg, 200, headers, "image/jpeg")
 
 
 async def _allowed(

@@ -24,7 +24,7 @@ _KINDS = {
     "RecordingRestored": "录制恢复",
     "TimestampsRepaired": "时间戳修正", "ViewStarted": "开始观看", "ViewEnded": "结束观看", "RelayStarted": "开始转发",
     "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
-    "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "ItemFetched": "取走副本",
+    "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "ItemFetched": "取走副本", "StillTaken": "截取照片",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",

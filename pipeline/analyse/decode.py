@@ -1,8 +1,9 @@
-"""A decoder in a process of its own: key frames in, JPEG pictures out. The only place that may crash on bad media.
+"""A decoder in a process of its own: media in, JPEG pictures out. The only place that may crash on bad media.
 
-Run as `python -m pipeline.analyse.decode`. On stdin, repeated: u32 size, then init segment + one fragment. On stdout:
-u32 size, then a JPEG; size 0 means that it cannot be decoded. Big-endian. The process limits itself: address space,
-no files written, no core dump (it may hold a picture), low priority.
+Run as `python -m pipeline.analyse.decode`. On stdin, repeated: a head (`HEAD`: size, the moment of the picture in
+seconds of the file or below 0 for the first one, its greatest width), then init segment + fragments from a key frame
+on. On stdout: u32 size, then a JPEG; size 0 means that it cannot be decoded. Big-endian. The process limits itself:
+address space, no files written, no core dump (it may hold a picture), low priority.
 """
 
 import io
@@ -16,15 +17,16 @@ import av
 import av.error
 from av.video.frame import VideoFrame
 
-MAX_REQUEST_BYTES = 8 * 1024 * 1024
+HEAD = struct.Struct(">IdI")
+MAX_REQUEST_BYTES = 32 * 1024 * 1024  # ten seconds at 25 Mbit/s
 _ADDRESS_SPACE_BYTES = 1024 * 1024 * 1024
 _MAX_PIXELS = 4096 * 2304
-_MAX_JPEG_WIDTH = 1280
+_SLACK_S = 0.001
 _DECODERS = frozenset({"h264", "hevc", "libdav1d", "av1"})
 
 
-def picture(media: bytes) -> bytes:
-    """The first picture in `media` (a fragmented MP4 with one key frame) as JPEG, at most 1280 wide.
+def picture(media: bytes, at_s: float, most_width: int) -> bytes:
+    """The picture of `media` (a fragmented MP4 from a key frame on) that is shown at `at_s`; below 0: the first one.
 
     Raises: av.error.FFmpegError, ValueError: it cannot be decoded, or is larger than 4096x2304.
     """
@@ -34,18 +36,25 @@ def picture(media: bytes) -> bytes:
         if not decoder or decoder.name not in _DECODERS or video.width * video.height > _MAX_PIXELS:
             raise ValueError("codec or picture size not allowed")
         decoder.thread_count = 1
+        shown: VideoFrame | None = None
         for frame in box.decode(video):
-            return _jpeg(frame)
-    raise ValueError("no picture")
+            if shown is not None and (frame.time is None or frame.time > at_s + _SLACK_S):
+                break
+            shown = frame
+            if at_s < 0:
+                break
+    if shown is None:
+        raise ValueError("no picture")
+    return _jpeg(shown, most_width)
 
 
-def _jpeg(frame: VideoFrame) -> bytes:
-    width = min(frame.width, _MAX_JPEG_WIDTH) & ~1
+def _jpeg(frame: VideoFrame, most_width: int) -> bytes:
+    width = min(frame.width, most_width) & ~1
     height = (frame.height * width // frame.width) & ~1
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
-    encoder.options = {"qscale": "4"}
+    encoder.options = {"qscale": "4" if width < frame.width else "2"}
     small = frame.reformat(width=width, height=height, format="yuvj420p")
     return b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])
 
@@ -61,13 +70,13 @@ def _limit() -> None:
 def main() -> None:
     _limit()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    while len(head := source.read(4)) == 4:
-        size = struct.unpack(">I", head)[0]
+    while len(head := source.read(HEAD.size)) == HEAD.size:
+        size, at_s, most_width = HEAD.unpack(head)
         media = source.read(size) if size <= MAX_REQUEST_BYTES else b""
         if len(media) < size:
             return
         try:
-            answer = picture(media)
+            answer = picture(media, at_s, most_width)
         except (av.error.FFmpegError, ValueError, IndexError, MemoryError):
             answer = b""
         sink.write(struct.pack(">I", len(answer)) + answer)

@@ -144,3 +144,21 @@ def test_a_photo_is_sent_in_on_the_case_page_and_fetched_there(chromium: Browser
     commander.locator("[data-event]", has_text="取走副本：门头照片.png").first.wait_for()
     commander.screenshot(path=os.environ.get("ONRECORD_SCREENSHOT", str(tmp_path / "case.png")))
     commander.context.close()
+
+
+def test_the_api_is_described_by_this_server_alone_to_whoever_is_signed_in(chromium: Browser, demo: Demo) -> None:
+    commander = person(chromium, demo, "commander")
+    asked: list[str] = []
+    commander.on("request", lambda request: asked.append(request.url))
+    errors: list[str] = []
+    commander.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    base = commander.url.partition("#")[0]
+    commander.goto(f"{base}api/docs")
+    commander.get_by_text("/api/v1/streams", exact=True).first.wait_for()
+    commander.locator("[data-path='/api/v1/streams']").first.click()
+    commander.get_by_role("button", name="Try it out").first.click()
+    commander.get_by_role("button", name="Execute").first.click()
+    commander.get_by_text("device_name", exact=False).first.wait_for()
+    assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
+    assert errors == []
+    commander.context.close()

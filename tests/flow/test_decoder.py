@@ -13,6 +13,7 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.analyse import child, decode
 from pipeline.analyse.child import PictureDecoder
 from pipeline.errors import WorkerFailed
 
@@ -155,3 +156,8 @@ def test_requests_at_once_get_each_their_own_picture() -> None:
         assert got == {width: (width, 240) for width in (160, 320, 480)}
 
     run(test)
+
+
+def test_both_sides_mean_the_same_by_a_request() -> None:
+    assert child.HEAD.format == decode.HEAD.format
+    assert child.MAX_REQUEST_BYTES == decode.MAX_REQUEST_BYTES

@@ -277,3 +277,43 @@ def test_the_map_says_what_is_there_and_what_the_reader_may_play(kept: Kept) -> 
     answer = kept.server.ask(f"{kept.path}/map", token=token).tree()
     assert answer["allowed"] == [{"start_s": 2.0, "end_s": 4.0}]
     assert kept.server.ask(f"{kept.path}/media?start=2", token=token).status == 200
+
+
+def still_picture(jpeg: bytes, scale: str = "160:90") -> bytes:
+    """Its luma, small."""
+    done = subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-i", "pipe:", "-vf", f"scale={scale},format=gray", "-f", "rawvideo", "-"],
+        input=jpeg, capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_a_still_is_the_picture_of_its_moment_at_full_size_and_says_who_took_it(kept: Kept) -> None:
+    server = kept.server
+
+    def take(at: float, token: str | None = None) -> Answer:
+        return server.ask(f"{kept.path}/still.jpg?at={at}", token=token)
+
+    approval = kept.allow(40, 44)
+    whole = kept.play(40, 44).body
+    pictures_of = still_picture(whole)
+    size = 160 * 90
+    for at in (40.0, 41.02, 42.5, 43.95):
+        answer = take(at)
+        assert answer.status == 200, answer.body
+        assert len(still_picture(answer.body, "iw:ih")) == 640 * 360
+        luma = still_picture(answer.body)
+        differences = [
+            sum(abs(one - other) for one, other in zip(luma, pictures_of[n * size : (n + 1) * size], strict=True))
+            for n in range(100)
+        ]
+        assert differences.index(min(differences)) == int((at - 40) * 25 + 0.026), at
+        assert f"approval {approval['approval_id']}".encode() in answer.body
+    assert take(45).status == 403
+    assert take(39.99).status == 403
+    with server.access() as access:
+        other = server.keep(access.create_token("commander", "another"))
+        audit = server.keep(access.create_token("audit_admin", "auditor"))
+    assert take(41, other).status == 403, "an approval is one person's"
+    told = server.ask("/api/v1/audit?kinds=StillTaken", token=audit).items()
+    assert hashlib.sha256(answer.body).hexdigest() in [each["sha256"] for each in told]

@@ -71,6 +71,7 @@ RECORDING = [
     Door("GET", "/api/v1/recordings/{recording}/map", RECORD, UNIT_READ + " analyst", RECORD),
     Door("GET", "/api/v1/recordings/{recording}/media?end=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("HEAD", "/api/v1/recordings/{recording}/media?end=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
+    Door("GET", "/api/v1/recordings/{recording}/still.jpg?at=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("POST", "/api/v1/approvals", ASK, UNIT_READ + " analyst", ASK,
          {"what": "play", "purpose": "p", "recording_id": "{recording}", "start_s": 0, "end_s": 1}),
 ]  # fmt: skip
@@ -91,6 +92,7 @@ PLAIN = [
     Door("POST", "/api/v1/session/tokens", EVERYONE, body={"name": "t", "scopes": ["no.such"]}, ok=(422,)),
     Door("GET", "/api/v1/streams", "viewer commander officer handler reviewer system_admin"),
     Door("GET", "/api/openapi.json", EVERYONE),
+    Door("GET", "/api/docs", EVERYONE),
     Door("GET", "/api/v1/cases", READ),
     Door("POST", "/api/v1/cases", HANDLE, body={"number": "", "title": "t"}, ok=(422,)),
     Door("GET", "/api/v1/step-kinds", READ),

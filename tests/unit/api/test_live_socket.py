@@ -18,6 +18,7 @@ from api.http_door import Crowd
 from api.live_rights import LiveRights
 from api.live_socket import LiveSocket, live_socket
 from api.playbacks import Playbacks
+from api.stills import Stills
 from api.tickets import Tickets
 from cases.access import Access
 from cases.access.passwords import Passwords
@@ -102,6 +103,7 @@ class Hall:
             Playback(),
             Playbacks(self.clock, self.runtime.tell),
             Uploads(Parts(data / "uploads"), self.runtime.settings.upload, self.clock, 0),
+            Stills(Playback()),
         )
         self.pictures = 0
 

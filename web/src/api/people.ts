@@ -191,6 +191,8 @@ export function mediaUrl(recordingId: string, span: Span): string {
   return `/api/v1/recordings/${id(recordingId)}/media?${new URLSearchParams({ start: String(span.start_s), end: String(span.end_s) })}`;
 }
 
+export const stillUrl = (recordingId: string, at_s: number): string => `/api/v1/recordings/${id(recordingId)}/still.jpg?at=${at_s.toFixed(3)}`;
+
 export async function readAudit(cursor: string | null): Promise<Page<TimelineItem>> {
   const query = new URLSearchParams({ limit: "200", ...(cursor === null ? {} : { cursor }) });
   return (await ask("GET", `/api/v1/audit?${query}`)) as Page<TimelineItem>;

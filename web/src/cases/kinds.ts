@@ -6,7 +6,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   stream: ["StreamStarted", "StreamResumed", "StreamEnded", "RelayStarted", "RelayInterrupted", "RelayEnded"],
   gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap"],
   segment: ["RecordingStarted", "SegmentClosed"],
-  view: ["ViewStarted", "ViewEnded"],
+  view: ["ViewStarted", "ViewEnded", "StillTaken"],
   note: ["NoteAdded"],
   case: [
     "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "ItemAdded", "ItemWithdrawn",
