@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from api.directory import Directory
 from api.http_door import Crowd
 from api.live_rights import LiveRights
 from api.playbacks import Playbacks
@@ -32,3 +33,4 @@ class Doors:
     playbacks: Playbacks
     uploads: Uploads
     stills: Stills
+    directory: Directory

@@ -98,6 +98,10 @@ def client_cookie(request: HTTPConnection) -> str:
     return "__Host-onrecord_client" if is_trustworthy(request) else "onrecord_client"
 
 
+def directory_cookie(request: HTTPConnection) -> str:
+    return "__Host-onrecord_directory" if is_trustworthy(request) else "onrecord_directory"
+
+
 def is_same_origin(request: Request) -> bool:
     """Whether a browser says that the request comes from our own page. Source: Fetch Metadata; RFC 6454."""
     site = request.headers.get("sec-fetch-site")

@@ -19,6 +19,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app, with_live_files
+from api.directory import Directory
 from api.doors import Doors
 from api.http_door import SWEEP_S, Crowd, http_door
 from api.live_rights import LiveRights
@@ -27,6 +28,7 @@ from api.playbacks import Playbacks
 from api.stills import Stills
 from api.tickets import Tickets
 from api.upload_recorder import UploadRecorder
+from api.webhooks import Webhooks
 from cases.access import Access
 from cases.access.passwords import PROFILES, Passwords
 from cases.access.throttle import Limit
@@ -91,11 +93,12 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         parts = Parts(settings.data / "uploads")
         uploads = Uploads(parts, settings.upload, clock, settings.record.min_free_bytes)
         recorder, playback = UploadRecorder(settings, access), Playback()
+        webhooks = Webhooks(settings.webhooks, settings.data, record, clock)
         taking = Taking(settings.data, uploads, parts, record, clock, recorder.record)
         doors = Doors(
             runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
             LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), playback, Playbacks(clock, runtime.tell),
-            uploads, Stills(playback),
+            uploads, Stills(playback), Directory(settings.access, settings.api.public_url, clock),
         )  # fmt: skip
         await record.prepare()
         await uploads.load()
@@ -122,6 +125,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
             keeping.start_soon(supervise, record.run, _tell_mistake, _RECORD_PAUSE_S)
             keeping.start_soon(supervise, uploads.run, _tell_mistake, _RECORD_PAUSE_S)
             keeping.start_soon(supervise, taking.run, _tell_mistake, _RECORD_PAUSE_S)
+            keeping.start_soon(supervise, webhooks.run, _tell_mistake, _RECORD_PAUSE_S)
             try:
                 with anyio.move_on_after(_RECORD_OPENS_S):  # a database that is away keeps nobody out
                     await record.wait_settled()

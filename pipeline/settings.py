@@ -3,6 +3,7 @@
 Order, the later wins: defaults here, the YAML file, environment names ONRECORD_SECTION__KEY (ONRECORD_DATA for `data`).
 """
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -26,7 +27,8 @@ from pipeline.errors import SettingsInvalid
 
 MIB = 1024 * 1024
 _PREFIX = "ONRECORD_"
-_SECRET = ("relay.rules", "store.url")  # keys whose values hold secrets: a mistake in them is told without them
+_SECRET = ("relay.rules", "store.url", "webhooks.rules", "access.oidc_client_secret")
+"""Keys whose values hold secrets: a mistake in them is told without them."""
 
 
 class Section(BaseModel):
@@ -246,6 +248,81 @@ class RelaySettings(Section):
             raise ValueError('not JSON; write [{"match": "*", "url": "rtmp://…"}]') from error
 
 
+class WebhookRule(Section):
+    """Where events of some kinds are sent."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$", description="Remembers how far it got, over restarts.")
+    url: SecretStr
+    secret: SecretStr = Field(description="whsec_ and at least 24 random bytes in Base64; the receiver has it too.")
+    kinds: tuple[str, ...] = Field(min_length=1, description="Kinds of events, such as FindingRaised.")
+    is_whole: bool = Field(False, description="Whether texts, names and all else go too, or ids and times alone.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_web(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the form is https://HOST[:PORT]/PATH")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _is_strong(cls, secret: SecretStr) -> SecretStr:
+        if len(webhook_key(secret)) < 24:
+            raise ValueError("write whsec_ and at least 24 random bytes in Base64")
+        return secret
+
+    @field_serializer("url", when_used="json")
+    def _masked(self, _: SecretStr) -> str:
+        return f"{self.server}/***"
+
+    @property
+    def server(self) -> str:
+        """The URL up to its host and port: what may be shown."""
+        parts = urlsplit(self.url.get_secret_value())
+        return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def webhook_key(secret: SecretStr) -> bytes:
+    """The bytes of a secret as Standard Webhooks writes it; none where it is no such secret."""
+    prefix, _, text = secret.get_secret_value().partition("_")
+    try:
+        return base64.b64decode(text, validate=True) if prefix == "whsec" else b""
+    except ValueError:
+        return b""
+
+
+class WebhookSettings(Section):
+    """Events to other programs, as they are committed."""
+
+    rules: tuple[WebhookRule, ...] = Field(
+        (),
+        description="A list of name, url, secret, kinds and is_whole. As an environment variable: the list as JSON.",
+    )
+    timeout_s: float = Field(10.0, gt=0, description="A receiver that does not answer within this is asked again.")
+    retry_most_s: float = Field(900.0, gt=0, description="Longest wait between two tries, for ever.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of who signs the receivers' certificates; null: the system's."
+    )
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _from_json(cls, rules: object) -> object:
+        """The environment holds texts."""
+        if not isinstance(rules, str):
+            return rules
+        try:
+            return json.loads(rules)
+        except ValueError as error:
+            raise ValueError('not JSON; write [{"name": "…", "url": "https://…", …}]') from error
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> "WebhookSettings":
+        if len({each.name for each in self.rules}) < len(self.rules):
+            raise ValueError("two rules have one name")
+        return self
+
+
 class StoreSettings(Section):
     """The database of the record: facts, their log, cases."""
 
@@ -334,6 +411,23 @@ class AccessSettings(Section):
     lock_s: float = Field(900.0, gt=0, description="How long they wait, and how long a wrong password counts.")
     idle_s: float = Field(3600.0, gt=0, description="A browser session that asks for nothing this long is over.")
     link_s: float = Field(86400.0, gt=0, description="A link to set up an account must be used within this.")
+    oidc_issuer: str = Field(
+        "",
+        description="A directory (OpenID Connect) by which people may sign in too; needs api.public_url. Empty: none.",
+    )
+    oidc_client_id: str = Field("", description="What the directory calls this server.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The secret of that client.")
+    oidc_claim: str = Field("preferred_username", description="The claim that is the login of an account here.")
+    oidc_ca: Path | None = Field(None, description="PEM of the authority that signed the directory's certificate.")
+
+    @model_validator(mode="after")
+    def _directory(self) -> "AccessSettings":
+        parts = urlsplit(self.oidc_issuer)
+        if self.oidc_issuer and parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("oidc_issuer must begin with https://")
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("oidc_issuer needs oidc_client_id")
+        return self
 
 
 class LogSettings(Section):
@@ -357,6 +451,7 @@ class Settings(Section):
     live: LiveSettings = LiveSettings()
     relay: RelaySettings = RelaySettings()
     store: StoreSettings = StoreSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     access: AccessSettings = AccessSettings()
     log: LogSettings = LogSettings()

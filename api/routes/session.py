@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from api.doors import Doors
 from api.permissions import (
     PUBLIC,
     Asker,
     client_cookie,
+    directory_cookie,
     is_same_origin,
     is_trustworthy,
     require,
@@ -31,7 +33,7 @@ from cases.access import Principal
 from cases.access.passwords import PROFILES, check
 from cases.rights import reach_of, table
 from pipeline.clock import rfc3339
-from pipeline.errors import AccessDenied, StateConflict, ThingUnknown, TooManyTries, ValueRefused
+from pipeline.errors import AccessDenied, StateConflict, ThingUnknown, TooManyTries, ValueRefused, WorkerFailed
 
 router = APIRouter(prefix="/api/v1/session")
 Own = Annotated[Asker, Depends(require("session.own"))]
@@ -72,6 +74,44 @@ async def sign_out(request: Request, response: Response, asker: Own) -> None:
     """End this session; its tickets and open views end with it."""
     _end(request.app.state.doors, asker.principal)
     response.delete_cookie(session_cookie(request), secure=is_trustworthy(request), httponly=True, samesite="strict")
+
+
+@router.get("/directory", tags=[PUBLIC], include_in_schema=False)
+async def to_directory(request: Request, *, look: bool = False) -> Response:
+    """Send the browser to the directory (OpenID Connect). look: only whether there is one."""
+    doors: Doors = request.app.state.doors
+    if not doors.directory.is_on:
+        raise ThingUnknown("no directory is set (access.oidc_issuer)")
+    if look:
+        return Response(status_code=204)
+    url, secret = await doors.directory.begin()
+    response = RedirectResponse(url, 303)
+    response.set_cookie(
+        directory_cookie(request), secret, max_age=600, httponly=True, samesite="lax", secure=is_trustworthy(request),
+        path="/",
+    )  # fmt: skip
+    return response
+
+
+@router.get("/directory/callback", tags=[PUBLIC], include_in_schema=False)
+async def from_directory(request: Request, state: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """The browser comes back. Whoever has an account here and is no administrator is signed in."""
+    doors: Doors = request.app.state.doors
+    session_s = doors.runtime.settings.api.session_s
+    response = RedirectResponse("/", 303)
+    try:
+        login = await doors.directory.finish(
+            state, request.cookies.get(directory_cookie(request), ""), request.url.query
+        )
+        _, secret = doors.access.accounts.enter_vouched(
+            login, session_s=session_s, agent=request.headers.get("user-agent", ""),
+            address=request.client.host if request.client else "",
+        )  # fmt: skip
+        _set(response, request, session_cookie(request), secret, int(session_s))
+    except (AccessDenied, WorkerFailed):
+        response = RedirectResponse("/#directory=refused", 303)
+    response.delete_cookie(directory_cookie(request), secure=is_trustworthy(request), httponly=True, samesite="lax")
+    return response
 
 
 @router.put("/password", status_code=204)

@@ -220,7 +220,7 @@ class Accounts:
                 account = self.find(account_id)
                 known_as = self.throttle.succeeded(keys, account_id)
                 principal_id, session = self._tokens.open_session(
-                    account_id, account.role, account.name, session_s, agent
+                    account_id, account.role, account.name, session_s, agent, "password"
                 )
                 return Entry(principal_id, session, known_as)
             if not isinstance(refusal, CodeNeeded):
@@ -230,6 +230,22 @@ class Accounts:
                     {"account_id": account_id, "address": address, "agent": agent[:200]},
                 )  # fmt: skip
         raise refusal
+
+    def enter_vouched(self, login: str, *, session_s: float, agent: str, address: str) -> tuple[str, str]:
+        """Id and secret of a session for somebody whom the directory vouches for; the rights are those of the account.
+
+        Raises: AccessDenied: there is no such account, or it is an administrator's; those prove themselves here.
+        """
+        account_id, _ = self.sought(login)
+        with self._file.writing():
+            account = self.find(account_id) if account_id else None
+            if account is not None and account.disabled_at is None and account.role not in ADMINISTRATORS:
+                return self._tokens.open_session(account_id, account.role, account.name, session_s, agent, "directory")
+            self._file.tell(
+                "SignInRefused", account_id or "unknown", (account_id, secrets.token_hex(8)),
+                {"account_id": account_id, "address": address, "agent": agent[:200], "how": "directory"},
+            )  # fmt: skip
+        raise AccessDenied("no account here signs in by the directory under this name; ask an administrator")
 
     def _refusal(self, account_id: str, *, fits: bool, code: str) -> AccessDenied | None:
         if not account_id or not fits:

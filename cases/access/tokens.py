@@ -135,11 +135,13 @@ class Tokens(ABC):
             raise AccessDenied("the session ended at once")
         return principal, secret
 
-    def open_session(self, account_id: str, role: str, name: str, session_s: float, agent: str) -> tuple[str, str]:
+    def open_session(
+        self, account_id: str, role: str, name: str, session_s: float, agent: str, how: str
+    ) -> tuple[str, str]:
         """A browser session of an account that proved itself: its id and its secret. Within `writing`."""
         return self._open(
             role, name, self._file.clock.utc_s() + session_s, account_id=account_id, unit="", device_ids="", scopes="",
-            must_enrol=False, agent=agent, how="password",
+            must_enrol=False, agent=agent, how=how,
         )  # fmt: skip
 
     def who(self, secret: str, *, kind: str) -> Principal | None:

@@ -141,6 +141,8 @@ PLAIN = [
 ]  # fmt: skip
 ELSEWHERE = {
     "DELETE /api/v1/session": "test_accounts: signing out",
+    "GET /api/v1/session/directory": "test_directory",
+    "GET /api/v1/session/directory/callback": "test_directory",
     "GET /api/v1/events": "below: what a tail tells",
     "POST /api/v1/cases/{case_id}/recordings": "below: attaching what is out of reach",
     "DELETE /api/v1/cases/{case_id}/recordings/{link_id}": "as the other acts on a case",

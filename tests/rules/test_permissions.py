@@ -76,7 +76,8 @@ def test_a_route_of_a_kind_that_cannot_declare_is_refused() -> None:
 def test_only_these_few_routes_are_public() -> None:
     page = permissions_doc.page()
     public = set(re.findall(r"^\| `(\S+ \S+)` \| public \|$", page, re.MULTILINE))
-    assert public == {"GET /livez", "GET /readyz", "GET /metrics", "POST /api/v1/session"}
+    directory = {"GET /api/v1/session/directory", "GET /api/v1/session/directory/callback"}  # 404 where none is set
+    assert public == {"GET /livez", "GET /readyz", "GET /metrics", "POST /api/v1/session", *directory}
 
 
 def test_every_permission_is_given_to_known_roles_only_to_somebody_and_said_in_both_languages() -> None:

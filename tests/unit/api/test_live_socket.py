@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
+from api.directory import Directory
 from api.doors import Doors
 from api.http_door import Crowd
 from api.live_rights import LiveRights
@@ -104,6 +105,7 @@ class Hall:
             Playbacks(self.clock, self.runtime.tell),
             Uploads(Parts(data / "uploads"), self.runtime.settings.upload, self.clock, 0),
             Stills(Playback()),
+            Directory(self.runtime.settings.access, "", self.clock),
         )
         self.pictures = 0
 

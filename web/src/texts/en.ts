@@ -255,6 +255,8 @@ export const en: Record<keyof typeof zh, string> = {
   "note.left": "{n} characters left",
   "note.over": "{n} characters too many",
   "note.kept": "The note was not sent; its text is kept here.",
+  "signIn.byDirectory": "Sign in by the directory",
+  "signIn.directoryRefused": "The directory did not vouch for you, or there is no such account here. Administrators sign in with their own password.",
   "signIn.login": "Name",
   "signIn.password": "Password",
   "signIn.second": "Code of your authenticator, or a recovery code",

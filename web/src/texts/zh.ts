@@ -252,6 +252,8 @@ export const zh = {
   "note.left": "还可写 {n} 字",
   "note.over": "超出 {n} 字",
   "note.kept": "备注没有送出，文字仍保留在这里。",
+  "signIn.byDirectory": "用统一身份认证登录",
+  "signIn.directoryRefused": "统一身份认证未通过，或本系统没有对应账号。管理员须用本系统口令登录。",
   "signIn.login": "登录名",
   "signIn.password": "密码",
   "signIn.second": "验证器上的 6 位数字，或一个恢复码",
