@@ -173,7 +173,8 @@ def test_every_route_of_the_schema_asks_strangers_who_they_are(live: Published) 
         assert answer.status == 401, (method, path)
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        assert answer.tree().keys() >= {"type", "title", "status", "detail", "remedy"}
+        if method != "head":  # it has no body
+            assert answer.tree().keys() >= {"type", "title", "status", "detail", "remedy"}
         wrong = server.ask(path.replace("{stream_id}", live.stream_id), method.upper(), token="twrong")
         assert wrong.status == 401, (method, path)
 

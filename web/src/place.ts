@@ -5,19 +5,20 @@ import { onBeforeUnmount, onMounted, readonly, ref, type Ref } from "vue";
 export type Place =
   | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "devices" | "audit" | "me" }
   | { readonly name: "case"; readonly caseId: string }
+  | { readonly name: "together"; readonly caseId: string }
   | { readonly name: "recording"; readonly recordingId: string };
 
 export interface Page {
-  readonly name: Exclude<Place["name"], "case" | "recording">;
+  readonly name: Exclude<Place["name"], "case" | "together" | "recording">;
   readonly permission: string; // without it the page is not shown
-  readonly within?: Place["name"]; // a place that belongs to the page
+  readonly within?: readonly Place["name"][]; // places that belong to the page
 }
 
 /** The pages, in the order of the bar; who may not see the first is led to the next one. */
 export const PAGES: readonly Page[] = [
   { name: "wall", permission: "streams.watch" },
-  { name: "cases", permission: "cases.read", within: "case" },
-  { name: "recordings", permission: "recordings.list", within: "recording" },
+  { name: "cases", permission: "cases.read", within: ["case", "together"] },
+  { name: "recordings", permission: "recordings.list", within: ["recording"] },
   { name: "approvals", permission: "approvals.ask" },
   { name: "audit", permission: "audit.read" },
   { name: "users", permission: "users.list" },
@@ -29,11 +30,13 @@ export const PAGES: readonly Page[] = [
 export function placeOf(fragment: string): Place {
   const [, first = "", second = "", ...more] = fragment.replace(/^#/, "").split("/");
   const page = PAGES.find((each) => each.name === first);
-  if (page === undefined || more.length > 0) return { name: "wall" };
+  const isTogether = page?.name === "cases" && second !== "" && more.length === 1 && more[0] === "together";
+  if (page === undefined || (more.length > 0 && !isTogether)) return { name: "wall" };
   if (second === "" || (page.name !== "cases" && page.name !== "recordings")) return { name: page.name };
   try {
     const id = decodeURIComponent(second);
-    return page.name === "cases" ? { name: "case", caseId: id } : { name: "recording", recordingId: id };
+    if (page.name === "recordings") return { name: "recording", recordingId: id };
+    return { name: isTogether ? "together" : "case", caseId: id };
   } catch {
     return { name: page.name }; // broken %-signs
   }
@@ -45,6 +48,8 @@ export function fragmentOf(place: Place): string {
       return "#/";
     case "case":
       return `#/cases/${encodeURIComponent(place.caseId)}`;
+    case "together":
+      return `#/cases/${encodeURIComponent(place.caseId)}/together`;
     case "recording":
       return `#/recordings/${encodeURIComponent(place.recordingId)}`;
     default:

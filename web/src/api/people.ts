@@ -179,8 +179,15 @@ export async function listRecordings(cursor: string | null): Promise<Page<Record
   return (await ask("GET", `/api/v1/recordings?${query}`)) as Page<Recording>;
 }
 
-export async function listCaseRecordings(caseId: string): Promise<Page<{ recording_id: string; undone_at: string | null; made_at: string }>> {
-  return (await ask("GET", `/api/v1/cases/${id(caseId)}/recordings`)) as Page<{ recording_id: string; undone_at: string | null; made_at: string }>;
+export interface CaseRecording {
+  readonly recording_id: string;
+  readonly how: string; // "hand", "task", "upload"
+  readonly made_at: string;
+  readonly undone_at: string | null;
+}
+
+export async function listCaseRecordings(caseId: string): Promise<Page<CaseRecording>> {
+  return (await ask("GET", `/api/v1/cases/${id(caseId)}/recordings`)) as Page<CaseRecording>;
 }
 
 export async function readMap(recordingId: string): Promise<RecordingMap> {
