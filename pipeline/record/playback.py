@@ -23,7 +23,6 @@ from pipeline.record import lines
 from pipeline.record.lines import HeadLine, RecordingLine, SegmentLine
 from pipeline.record.manifest import NAME
 
-_REPEATED_S = 0.5  # segments overlap by more only where what a failed write left out was written again
 _SLACK_S = 0.001
 _KNOWN = 64  # manifests whose lines are kept
 _CHECKED = 4096  # segment files that were held against their hashes, and did not change since
@@ -129,9 +128,8 @@ class Playback:
         tracks: dict[int, Track] = {}
         origins: dict[int, int] = {}
         for place, line in enumerate(segments):
-            before_s = parts[-1].end_s if parts else None
             last = place == len(segments) - 1
-            is_repeat = before_s is not None and line.first_pts_s < before_s - _REPEATED_S
+            is_repeat = bool(parts) and line.first_pts_s <= parts[-1].line.last_pts_s + _SLACK_S
             if parts and not is_repeat and not (last and line.end_s > end_s + _SLACK_S):
                 own, media = self._whole(folder, line)
                 _check_same(tracks, own, line)
@@ -142,10 +140,15 @@ class Playback:
             if parts:
                 _check_same(tracks, own, line)
             chosen = _chosen(
-                walk(raw, init_size(raw)), own, line,
-                start_s=start_s if not parts else before_s if is_repeat and before_s is not None else 0.0, end_s=end_s,
-                allowed_from_s=allowed_from_s, is_first=not parts,
+                walk(raw, init_size(raw)), own, line, start_s=start_s, end_s=end_s, allowed_from_s=allowed_from_s,
+                is_first=not parts,
             )  # fmt: skip
+            if is_repeat:  # written again after a write that failed: each track goes on where it was
+                reached = self._reached(folder, parts[-1])
+                chosen = [
+                    each for each in chosen
+                    if _time(each.pts, each, own, line) > reached.get(each.track_id, -1.0) + _SLACK_S
+                ]  # fmt: skip
             if not chosen:
                 continue
             if not parts:
@@ -189,6 +192,15 @@ class Playback:
             at += part.size_bytes
             if at > last:
                 return
+
+    def _reached(self, folder: Path, part: _Part) -> dict[int, float]:
+        """The last moment of each track of a part. Not its end: durations may be guessed, and a key frame must not be
+        taken for a repeat. Raises: EvidenceError, StorageError."""
+        raw = self._read(folder, part.line)
+        tracks, last = _tracks(raw), dict[int, float]()
+        for each in part.fragments if part.fragments is not None else walk(raw, init_size(raw)):
+            last[each.track_id] = max(last.get(each.track_id, 0.0), _time(each.pts, each, tracks, part.line))
+        return last
 
     def _whole(self, folder: Path, line: SegmentLine) -> tuple[dict[int, Track], int]:
         """Tracks of a segment, and how many bytes its fragments are. Raises: EvidenceError, StorageError."""
@@ -261,7 +273,9 @@ def _chosen(
         < end_s + (-_SLACK_S if tracks[each.track_id].kind == "video" else _SLACK_S)
     ]  # fmt: skip
     has_video = any(track.kind == "video" for track in tracks.values())
-    if not is_first or not has_video:
+    if not is_first:
+        return [each for _, each in within]
+    if not has_video:
         return [each for at, each in within if at >= start_s - _SLACK_S]
     keys = [
         at for at, each in within

@@ -1,0 +1,120 @@
+"""Spans of recordings as one file: over gaps and repeats, at changes of tracks, and never a picture too early."""
+
+import io
+import itertools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import anyio
+import av
+import pytest
+
+from pipeline.errors import EvidenceError, StateConflict, StorageError, ThingUnknown
+from pipeline.media import Fragment, TracksChanged
+from pipeline.record.playback import Playback
+from tests.unit.record.material import GOP, RATE, BrokenDisk, Site, fragments, header
+
+GOP_S = GOP / RATE
+FAILING = 150  # the write in the middle of the recording that is refused
+
+
+def recorded(root: Path, parts: Iterable[Fragment | TracksChanged], kinds: str = "va") -> Path:
+    """The folder of a recording that was offered these."""
+    site = Site(root)
+
+    async def act() -> None:
+        recording = site.open(kinds)
+        for number, part in enumerate(parts, 1):
+            recording.offer(part)
+            if isinstance(part, Fragment):
+                site.clock.now_s = max(site.clock.now_s, part.end_s)
+            if number % 20 == 0:
+                await site.recorder.commit()
+        await site.finish(recording)
+
+    anyio.run(act)
+    return site.folder
+
+
+def media(folder: Path, start_s: float, end_s: float, allowed_from_s: float = 0.0) -> tuple[float, bytes]:
+    """Where the span begins, and its file."""
+    playback = Playback()
+    span = playback.span(folder, start_s, end_s, allowed_from_s)
+    raw = b"".join(data for data, _, _ in playback.media(folder, span, 0, span.size_bytes - 1))
+    assert len(raw) == span.size_bytes
+    return span.start_s, raw
+
+
+def moments(raw: bytes) -> list[float]:
+    """Of the decoded pictures, in seconds of the file."""
+    with av.open(io.BytesIO(raw), "r", format="mp4") as box:
+        return [round(float(frame.time or 0), 3) for frame in box.decode(video=0)]
+
+
+def test_a_span_over_segments_holds_every_picture_once(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    start_s, raw = media(folder, 0.8, 4.0)
+    assert start_s == pytest.approx(0.8)
+    found = moments(raw)
+    assert found == pytest.approx([number / RATE for number in range(round(3.2 * RATE))], abs=0.002)
+
+
+def test_a_start_between_key_frames_begins_at_the_one_before_unless_that_is_not_allowed(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(4))
+    assert media(folder, 1.0, 3.0)[0] == pytest.approx(2 * GOP_S)
+    later, raw = media(folder, 1.0, 3.0, allowed_from_s=1.0)
+    assert later == pytest.approx(3 * GOP_S), "not a picture before what is allowed, not even to begin with"
+    assert moments(raw)[0] == pytest.approx(0, abs=0.002)
+
+
+def test_a_start_in_a_gap_shows_nothing_before_it_and_the_gap_stays_a_gap(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, [*fragments(3), *fragments(3, start_s=10)])
+    assert media(folder, 5.0, 12.0)[0] == pytest.approx(10.0, abs=0.03)
+    start_s, raw = media(folder, 2.0, 12.0)
+    assert start_s == pytest.approx(2.0)
+    found = moments(raw)
+    steps = [after - before for before, after in itertools.pairwise(found)]
+    assert max(steps) == pytest.approx(7 + 1 / RATE, abs=0.05), "seven seconds are missing, and are not glued over"
+    assert len(found) == 3 * RATE
+
+
+def test_where_nothing_is_recorded_there_is_nothing(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, [*fragments(3), *fragments(3, start_s=10)])
+    for start_s, end_s in ((4, 9), (13.5, 20)):
+        with pytest.raises(ThingUnknown):
+            media(folder, start_s, end_s)
+    with pytest.raises(ThingUnknown):
+        media(tmp_path / "nowhere", 0, 1)
+
+
+def test_what_was_written_twice_around_a_write_that_failed_is_shown_once(tmp_path: Path) -> None:
+    def trouble(call: str, number: int) -> StorageError | None:
+        return StorageError("the disk refused once") if (call, number) == ("write", FAILING) else None
+
+    site = Site(tmp_path, disk=BrokenDisk(trouble))
+    anyio.run(site.record, list(fragments(5)))
+    spans = [(each.first_pts_s, each.end_s) for each in Playback().contents(site.folder).segments]
+    assert any(later[0] < before[1] - 0.05 for before, later in itertools.pairwise(spans)), "the test lost its material"
+    found = moments(media(site.folder, 0, 5)[1])
+    assert found == pytest.approx([number / RATE for number in range(5 * RATE)], abs=0.002)
+
+
+def test_a_change_of_tracks_ends_the_file_and_both_sides_can_be_asked_for(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, [*fragments(3), header("v"), *fragments(3, "v", start_s=3)])
+    with pytest.raises(StateConflict, match=r"tracks change at 3\.0"):
+        media(folder, 0, 6)
+    assert len(moments(media(folder, 0, 2.9)[1])) >= 2 * RATE
+    assert len(moments(media(folder, 3.2, 6)[1])) >= 2 * RATE
+
+
+def test_a_segment_that_was_changed_is_refused_and_what_comes_before_it_is_not(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    path = sorted(folder.glob("*.mp4"))[2]
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(-10, os.SEEK_END)
+        file.write(b"changed")
+    assert moments(media(folder, 0, 1.5)[1])
+    with pytest.raises(EvidenceError, match="not what was recorded"):
+        media(folder, 0, 5)
