@@ -30,7 +30,7 @@ from cases.rights import Reach
 from cases.store.tables import cases
 from cases.uploads.parts import OPEN, Upload
 from cases.uploads.register import kept_bytes
-from pipeline.errors import ProtocolError, ThingUnknown, ValueRefused
+from pipeline.errors import AccessDenied, ProtocolError, ThingUnknown, ValueRefused
 
 router = APIRouter(prefix="/api/v1")
 Sender = Annotated[Asker, Depends(require("uploads.send"))]
@@ -42,6 +42,7 @@ _DIGITS = re.compile(r"\d{1,15}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,60}")  # no space, no comma
 _MOST_METADATA = 8192
+_LOOK_S = 1.0  # how old a look at the right to send may be
 _DIGEST_BYTES = {"sha256": 32, "sha1": 20}  # tus asks for SHA-1 of every server; it protects the way, not the evidence
 
 
@@ -146,7 +147,7 @@ async def append(request: Request, asker: Sender, upload_id: str) -> Response:
     at = request.headers.get("upload-offset", "")
     if not _DIGITS.fullmatch(at):
         raise ValueRefused("Upload-Offset", "where these bytes begin")
-    body = _body(request, doors.uploads.settings.silence_timeout_s)
+    body = _body(request, doors, asker.principal.principal_id)
     await doors.uploads.append(upload, int(at), body, _checksum(request.headers.get("upload-checksum", "")))
     return Response(status_code=204, headers=_headers(upload))
 
@@ -252,10 +253,15 @@ async def _device_unit(
     raise ThingUnknown("no such device")
 
 
-async def _body(request: Request, silence_s: float) -> AsyncIterator[bytes]:
-    """Raises: ProtocolError: it broke off, or nothing came."""
-    stream = request.stream()
+async def _body(request: Request, doors: Doors, principal_id: str) -> AsyncIterator[bytes]:
+    """Raises: ProtocolError: it broke off, or nothing came. AccessDenied: the sender's right ended meanwhile."""
+    stream, silence_s = request.stream(), doors.uploads.settings.silence_timeout_s
+    looked_s = anyio.current_time()
     while True:
+        if anyio.current_time() - looked_s > _LOOK_S:
+            looked_s = anyio.current_time()
+            if doors.access.named(principal_id) is None:
+                raise AccessDenied("the right to send was withdrawn")
         try:
             with anyio.fail_after(silence_s):
                 data = await anext(stream, None)

@@ -21,7 +21,7 @@ from cases.uploads.desk import Uploads
 from cases.uploads.kinds import FileKind, kind_of
 from cases.uploads.parts import DUPLICATE, REFUSED, TAKEN, Parts, Upload
 from pipeline.clock import Clock
-from pipeline.errors import CaseworkError, StorageError, StoreError, WorkerFailed
+from pipeline.errors import OnRecordError, StorageError, StoreError, WorkerFailed
 from pipeline.record.disk import mapped
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _PAUSE_S = 2.0
 _LOOK_S = 0.2
 _TOLD_S = 120.0
+_MOST_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,24 @@ class Taking:
         self._record = record
         self._clock = clock
         self._record_file = record_file
+        self._tries: dict[str, int] = {}
 
     async def run(self) -> None:
         while True:
-            upload = await self._uploads.next_whole()
+            upload, is_settled = await self._uploads.next_whole(), False
             try:
                 await self._take(upload)
+                is_settled = True
             except (StoreError, StorageError, WorkerFailed) as error:
                 log.error("an upload cannot be taken now", upload_id=upload.upload_id, reason=str(error))
-                self._uploads.come_back_to(upload)
                 await anyio.sleep(_PAUSE_S)
-            except CaseworkError as error:
+            except OnRecordError as error:
                 await self._forget_kept(upload)
                 await self._refuse(upload, str(error))
+                is_settled = True
+            finally:
+                if not is_settled:
+                    self._uploads.come_back_to(upload)
 
     async def _take(self, upload: Upload) -> None:
         part = self._parts.path(upload.upload_id)
@@ -102,7 +108,14 @@ class Taking:
 
     async def _recorded(self, upload: Upload, path: Path) -> bool:
         """Whether the upload can go on."""
-        made = await self._record_file(path, upload)
+        try:
+            made = await self._record_file(path, upload)
+        except WorkerFailed:
+            tries = self._tries[upload.upload_id] = self._tries.pop(upload.upload_id, 0) + 1
+            if tries < _MOST_TRIES:
+                raise
+            made = Recorded("", 0.0, 0.0, f"it could not be recorded, {tries} times")
+        self._tries.pop(upload.upload_id, None)
         if not made.recording_id and upload.case_id is None:
             await self._refuse(upload, made.error or "nothing in it can be recorded")
             return False

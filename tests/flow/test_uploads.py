@@ -1,11 +1,13 @@
 """Files sent in over HTTP: broken off, resumed, refused, kept, recorded; by plain requests and by our client."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -272,3 +274,31 @@ def test_tus_js_client_breaks_off_and_goes_on(server: Server, tmp_path: Path) ->
     assert said["resumed_at"] == said["stopped_at"]
     taken = outcome(server, said["url"])
     assert (taken["state"], taken["sha256"]) == ("taken", hashlib.sha256(data).hexdigest())
+
+
+def test_a_lost_phone_is_cut_off_in_the_middle_of_a_file(server: Server) -> None:
+    with server.access() as access:
+        account = access.accounts.add(f"phone.{os.urandom(3).hex()}", "林", "commander")
+        token = server.keep(access.create_token("commander", account_id=account.account_id))
+    about = metadata(filename="a.png", case="1")
+    begun = tus(server, "POST", "/api/v1/uploads", token=token, Upload_Length=str(1 << 20), Upload_Metadata=about)
+    assert begun[0] == 201
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    head = (
+        f"PATCH {begun[1]['Location']} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: {BODY['Content-Type']}\r\nContent-Length: {1 << 20}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + PNG)
+    time.sleep(0.5)
+    with server.access() as access:
+        access.accounts.disable(account.account_id, "test")
+    ended_s = time.monotonic()
+    with contextlib.suppress(OSError):
+        while time.monotonic() - ended_s < 10:
+            connection.sendall(b"x" * 100)
+            connection.settimeout(0.1)
+            with contextlib.suppress(TimeoutError):
+                if not connection.recv(100):
+                    break
+    assert time.monotonic() - ended_s < 2.5
+    connection.close()
