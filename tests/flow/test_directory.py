@@ -234,8 +234,14 @@ def test_an_answer_opens_one_browser_once(site: tuple[Server, Provider]) -> None
     assert victim.get(back)[1] == "/#directory=refused", "begun in another browser: sign-in CSRF"
     back = begun(server, attacker)
     assert attacker.get(back)[1] == "/"
-    again = Browser({server.port: {}})
-    assert again.get(back)[1] == "/#directory=refused", "a state is used once"
+    assert attacker.get(back)[1] == "/#directory=refused", "its cookie is gone with it"
+    keeper = Browser()
+    _, to_provider, _ = keeper.get(f"http://127.0.0.1:{server.port}/api/v1/session/directory")
+    first, second = (keeper.get(to_provider)[1] for _ in range(2))  # two codes of one state
+    kept = dict(keeper.cookies[server.port])
+    assert keeper.get(first)[1] == "/"
+    keeper.cookies[server.port] = kept
+    assert keeper.get(second)[1] == "/#directory=refused", "a state is used once"
     forged = f"http://127.0.0.1:{server.port}/api/v1/session/directory/callback?code=x&state=y"
     assert attacker.get(forged)[1] == "/#directory=refused"
 

@@ -132,6 +132,28 @@ def test_a_whole_event_is_sent_where_that_is_asked_for_and_other_kinds_are_not(
         assert json.loads(receiver.got[0][1])["type"] == "NoteAdded"
 
 
+def test_what_was_taken_before_a_kill_does_not_come_again_though_the_next_one_waits(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with Server(tmp_path / "data", settings=rules(receiver)) as server:
+        case_id = server.ask("/api/v1/cases", "POST", {"number": "1", "title": "案"}).tree()["case_id"]
+        where = f"/api/v1/cases/{case_id}/notes"
+        server.ask(where, "POST", {"text": "begins"})
+        until(lambda: len(receiver.got) == 1, "the rule has begun")
+        receiver.answers = [500, 204, 204, *[503] * 50]
+        ids = []
+        for text in ("refused once", "taken", "waits"):  # the last two are read together
+            ids.append(server.ask(where, "POST", {"text": text}).tree()["event_id"])
+            until(lambda: len(receiver.answers) < 53, "a try")
+        until(lambda: len(receiver.answers) < 50, "a try of the last one")
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        receiver.answers = []
+        server.start()
+        until(lambda: len(receiver.taken()) == 4, "the last one")
+        assert [headers["webhook-id"] for headers, _ in receiver.got][1:] == ids
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
