@@ -291,11 +291,15 @@ def still_picture(jpeg: bytes, scale: str = "160:90") -> bytes:
 def test_a_still_is_the_picture_of_its_moment_at_full_size_and_says_who_took_it(kept: Kept) -> None:
     server = kept.server
 
-    def take(at: float, token: str | None = None) -> Answer:
+    with server.access() as access:  # nobody else's approvals are this one's
+        photographer = server.keep(access.create_token("commander", "photographer"))
+
+    def take(at: float, token: str = photographer) -> Answer:
         return server.ask(f"{kept.path}/still.jpg?at={at}", token=token)
 
-    approval = kept.allow(40, 44)
-    whole = kept.play(40, 44).body
+    wanted: dict[str, object] = {"what": "play", "recording_id": kept.recording_id, "start_s": 40, "end_s": 44}
+    approval = allow(server, wanted, photographer)
+    whole = kept.play(40, 44, token=photographer).body
     pictures_of = still_picture(whole)
     size = 160 * 90
     for at in (40.0, 41.02, 42.5, 43.95):
