@@ -35,7 +35,15 @@ OnRecordError
 │   └── TooManyTries       too many wrong passwords or codes; wait
 ├── AddressInUse           another program listens on our port
 ├── CertificateUnusable    a certificate and its key cannot serve TLS
-└── WorkerFailed           a child process died, hung or answered nonsense
+├── WorkerFailed           a child process died, hung or answered nonsense
+├── AnalysisError          analysis cannot go on
+│   ├── LeaseLost          somebody else has the work now; what is not told yet must not be told
+│   ├── StageFailed        a stage raised, again and again
+│   └── BoardUnavailable   the place where work is handed out does not answer
+└── ModelError             an AI model cannot be used
+    ├── ModelMissing       its files are not here
+    ├── ModelUnverified    its files are not those of the registry
+    └── ModelFailed        it cannot be loaded, or refused what it was given
 """
 
 
@@ -215,3 +223,37 @@ class WorkerFailed(OnRecordError):
     """Raised when a child process died, hung or answered nonsense."""
 
     retryable = True
+
+
+class AnalysisError(OnRecordError):
+    """Raised when analysis of a stream or recording cannot go on; the recording itself is never touched by it."""
+
+
+class LeaseLost(AnalysisError):
+    """Raised when a worker's lease ended and its work may be somebody else's: what it has not told, it never tells."""
+
+
+class StageFailed(AnalysisError):
+    """Raised when a stage broke so often that it is benched; its span is told as an AnalysisGap."""
+
+
+class BoardUnavailable(AnalysisError):
+    """Raised when the board of work does not answer; leases go on until they end, what is to be told is kept."""
+
+    retryable = True
+
+
+class ModelError(OnRecordError):
+    """Raised when an AI model cannot be used; its stage is off, everything else goes on."""
+
+
+class ModelMissing(ModelError):
+    """Raised when a model's files are not in the models folder; `onrecord models pull` or `import` brings them."""
+
+
+class ModelUnverified(ModelError):
+    """Raised when a model's file differs from the registry in size or SHA-256; it is never loaded."""
+
+
+class ModelFailed(ModelError):
+    """Raised when a model's files cannot be loaded, are of another architecture, or the engine refused its input."""

@@ -314,6 +314,94 @@ class RelayEnded:
         return derived_event_id("RelayEnded", self.stream_id, self.relay)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsHeard:
+    """Somebody said something, as a model heard it. A suggestion: no evidence until a person confirms it.
+
+    start_s, end_s: on the stream's axis. text: simplified Chinese or English with punctuation, as heard. normal:
+    numbers, plates, money and dates in one form, where that differs from text; else "". word_times: "start-end word"
+    one a line, milliseconds from start_s. confidence: 0..1, the mean word probability; not calibrated. is_doubtful: low
+    confidence. speaker: wearer, other or unknown. model: name@version; the same span by another model is another fact.
+    """
+
+    at: float
+    stream_id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    text: str
+    normal: str
+    word_times: str
+    language: str
+    confidence: float
+    is_doubtful: bool
+    speaker: str
+    model: str
+    stage: str = "speech"
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("WordsHeard", self.stream_id, self.model, round(self.start_s * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisGap:
+    """A stage did not see the stream between start_s and end_s. It is looked at later, from the recording.
+
+    cause: worker_lost, behind, overload, stage_failed, model_missing, feed_lost or server_stopped.
+    behind_s: how far the analysis was behind when it gave up this span.
+    """
+
+    at: float
+    stream_id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    stage: str
+    cause: str
+    behind_s: float = 0.0
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("AnalysisGap", self.stream_id, self.stage, round(self.start_s * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisGapClosed:
+    """What a stage had not seen between start_s and end_s it has looked at now, with this model."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    stage: str
+    model: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("AnalysisGapClosed", self.stream_id, self.stage, self.model, round(self.start_s * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisEased:
+    """A worker that has too much to do does less, or does all again. step: whole, no_partials, long_batches,
+    small_model or gaps. behind_s: how far it was behind."""
+
+    at: float
+    worker: str
+    step: str
+    behind_s: float
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("AnalysisEased", self.worker, self.step, self.at)
+
+
 Event: TypeAlias = (
     StreamStarted
     | StreamInterrupted
@@ -334,6 +422,10 @@ Event: TypeAlias = (
     | RelayStarted
     | RelayInterrupted
     | RelayEnded
+    | WordsHeard
+    | AnalysisGap
+    | AnalysisGapClosed
+    | AnalysisEased
 )
 
 

@@ -27,7 +27,7 @@ from pipeline.errors import SettingsInvalid
 
 MIB = 1024 * 1024
 _PREFIX = "ONRECORD_"
-_SECRET = ("relay.rules", "store.url", "webhooks.rules", "access.oidc_client_secret")
+_SECRET = ("relay.rules", "store.url", "webhooks.rules", "access.oidc_client_secret", "redis.url")
 """Keys whose values hold secrets: a mistake in them is told without them."""
 
 
@@ -430,6 +430,65 @@ class AccessSettings(Section):
         return self
 
 
+class RedisSettings(Section):
+    """Where work is handed out to workers on several machines."""
+
+    url: SecretStr = Field(
+        SecretStr(""), description="redis:// or rediss:// with its password; empty: workers of this machine only."
+    )
+    prefix: str = Field("onrecord", pattern=r"^[a-z0-9_-]{1,40}$", description="First word of every key.")
+
+
+class AnalyseSettings(Section):
+    """Analysis workers: what they do, and how many of them this server runs."""
+
+    stages: tuple[str, ...] = Field(("speech",), description="What is looked for; empty: nothing.")
+    workers: int = Field(
+        1, ge=0, le=64, description="Worker processes that this server starts; 0: others do the work (redis.url)."
+    )
+    lease_s: float = Field(
+        3.0, gt=0.5, le=60, description="A worker that says nothing this long loses its streams to another."
+    )
+    most_streams: int = Field(64, ge=1, description="Streams that a worker takes at once.")
+    most_tries: int = Field(5, ge=1, description="A span that broke this many workers is laid aside.")
+    catch_up_s: float = Field(
+        86400.0, ge=0, description="At start, recordings this young are looked through for what nobody analysed."
+    )
+    worker_memory_bytes: int = Field(
+        4096 * MIB, ge=512 * MIB, description="Address space of a worker process beyond its models."
+    )
+
+
+class SpeechSettings(Section):
+    """What is said, as words."""
+
+    model: str = Field(
+        "", description="Name in configs/models.yaml; empty: the first speech model whose files are here."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU where there is one.")
+    threads: int = Field(0, ge=0, le=64, description="CPU threads of the model; 0: as measured when it is loaded.")
+    language: str = Field("zh", pattern=r"^(|zh|en)$", description="What is spoken; empty: the model finds out.")
+    batch_window_s: float = Field(
+        0.05, ge=0, le=1, description="Utterances wait this long for others to share a batch."
+    )
+    partial_every_s: float = Field(0.5, ge=0.2, le=5, description="How often words are shown while somebody speaks.")
+    keep_removed: bool = Field(
+        False, description="Whether text that was held to be invented by the model is kept, in the data folder."
+    )
+
+
+class ModelsSettings(Section):
+    """AI models: the registry and where their files lie."""
+
+    registry: Path | None = Field(None, description="Another list of models than configs/models.yaml.")
+    folder: Path | None = Field(
+        None, description="Where pulled and imported models lie; null: models/ in the data folder."
+    )
+    accept_noncommercial: bool = Field(
+        False, description="Whether models may be loaded whose licence forbids commercial use."
+    )
+
+
 class LogSettings(Section):
     """The log on stderr."""
 
@@ -454,6 +513,10 @@ class Settings(Section):
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     access: AccessSettings = AccessSettings()
+    redis: RedisSettings = RedisSettings()
+    analyse: AnalyseSettings = AnalyseSettings()
+    speech: SpeechSettings = SpeechSettings()
+    models: ModelsSettings = ModelsSettings()
     log: LogSettings = LogSettings()
 
 

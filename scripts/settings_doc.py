@@ -120,7 +120,12 @@ def _yaml_lines(key: str, field: FieldInfo, indent: str) -> list[str]:
 def _scalar(value: Any) -> str:
     value = value.get_secret_value() if isinstance(value, SecretStr) else value
     value = str(value) if isinstance(value, Path) else value
-    return yaml.safe_dump(value, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+    value = list(value) if isinstance(value, tuple) else value
+    return (
+        yaml.safe_dump(value, allow_unicode=True, default_flow_style=isinstance(value, list) or None)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
 
 
 def _sentence(section: type[Section]) -> str:

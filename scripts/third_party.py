@@ -195,6 +195,8 @@ def _licence(distribution: Distribution) -> str:
         return " OR ".join(known) if len(known) > 1 else free
     if known:
         return " OR ".join(known)
+    if free.startswith("Apache licensed"):
+        return "Apache-2.0"
     return "MIT" if "Permission is hereby granted, free of charge" in free else "unknown"
 
 

@@ -6,8 +6,8 @@ id follows from what it says. Knows no store.
 """
 
 from pipeline.outbox.files import Place
-from pipeline.outbox.line import decode, encode, event_from
+from pipeline.outbox.line import decode, encode
 from pipeline.outbox.reader import LookBack, OutboxReader, look_back
 from pipeline.outbox.writer import Outbox
 
-__all__ = ["LookBack", "Outbox", "OutboxReader", "Place", "decode", "encode", "event_from", "look_back"]
+__all__ = ["LookBack", "Outbox", "OutboxReader", "Place", "decode", "encode", "look_back"]

@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import EvidenceError, StorageError, StorageFull, StorageSyncFailed
+from pipeline.event_codec import event_from
 from pipeline.events import Event, PublisherRefused, StreamEnded, StreamStarted
-from pipeline.outbox import Outbox, OutboxReader, Place, decode, encode, event_from, look_back, writer
+from pipeline.outbox import Outbox, OutboxReader, Place, decode, encode, look_back, writer
 from pipeline.record.disk import SystemDisk
 from tests.unit.record.material import BrokenDisk
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _NUMBER = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
-_VALUES: dict[type, st.SearchStrategy[str | float]] = {str: _TEXT, float: _NUMBER, int: st.integers(0, 2**53)}
+_VALUES: dict[type, st.SearchStrategy[str | float]] = {
+    str: _TEXT, float: _NUMBER, int: st.integers(0, 2**53), bool: st.booleans(),
+}  # fmt: skip
 FIRST = Place(0, 0)
 _KINDS: list[Callable[..., Event]] = list(get_args(Event))
 

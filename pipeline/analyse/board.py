@@ -1,0 +1,135 @@
+"""Where analysis is handed out: work, leases with a fencing token, reports. Protocols and data; knows no transport.
+
+The desk (the server) offers work and takes reports. A worker claims work, renews its lease while it lives, reports
+what it found. A lease that is not renewed for `lease_s` ends, and the next claim of that work gets a greater token;
+a report with an older token is refused, so a worker that was frozen and wakes up tells nothing twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pipeline.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One stage over one stream that is live, or over a span of a recording.
+
+    start_s, end_s: the span on the stream's axis; a live stream has end_s 0. started_at: UTC of its second 0.
+    model: name in the registry; "": the default. hot_words: names of the case. reason: why a span is looked at, a
+    GapCause of analysis or "asked".
+    """
+
+    work_id: str
+    kind: Literal["live", "span"]
+    stage: str
+    stream_id: str
+    recording_id: str
+    started_at: float
+    start_s: float = 0.0
+    end_s: float = 0.0
+    model: str = ""
+    hot_words: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Work that is ours until we stop renewing. token: greater with every claim of this work."""
+
+    work: Work
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """Words on their way to the screen; never stored. utterance: counts within the stream.
+
+    settled: how many signs of text will not change any more. is_final: nothing of this utterance will.
+    late_s: from the end of what was said to the words.
+    """
+
+    stream_id: str
+    utterance: int
+    start_s: float
+    end_s: float
+    text: str
+    settled: int
+    is_final: bool
+    late_s: float = 0.0
+    speaker: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker found under one lease. number: counts up from 1 within the lease, so that none is taken twice.
+
+    covered_from_s, covered_to_s: the stage has seen this span whole, and all it found is in this and earlier reports;
+    equal: nothing is claimed. state: "done" ends the work; "failed" ends this try, with reason.
+    model: name@version.
+    """
+
+    work_id: str
+    token: int
+    number: int
+    events: tuple[Event, ...] = ()
+    captions: tuple[Caption, ...] = ()
+    covered_from_s: float = 0.0
+    covered_to_s: float = 0.0
+    model: str = ""
+    state: Literal["running", "done", "failed"] = "running"
+    reason: str = ""
+
+
+class WorkerBoard(Protocol):
+    """The worker's side. Every call may raise BoardUnavailable; the same call may be made again."""
+
+    async def claim(self, worker_id: str) -> Lease:
+        """The next work that nobody has; waits for it. One that was lost by another worker comes first."""
+        ...
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Say that we live. Those of `leases` that are no longer ours, or whose work was withdrawn."""
+        ...
+
+    async def report(self, report: Report) -> None:
+        """Returns when the report is kept. Raises: LeaseLost: it was not taken, and must not be told again."""
+        ...
+
+    async def give_back(self, lease: Lease) -> None:
+        """The work is offered to others at once; no try is counted. Nothing where it is no longer ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A claim of this work that ended without "done": the lease ran out, or the worker said "failed".
+
+    tries: how many so far. is_laid_aside: it is offered to nobody any more.
+    """
+
+    work: Work
+    tries: int
+    is_laid_aside: bool
+    reason: str
+
+
+class DeskBoard(Protocol):
+    """The server's side. Every call may raise BoardUnavailable."""
+
+    async def offer(self, work: Work) -> None:
+        """Nothing where this work_id is on the board already."""
+        ...
+
+    async def withdraw(self, work_id: str) -> None:
+        """Whoever has it is told at the next renewal. Nothing where it is not on the board."""
+        ...
+
+    async def take(self) -> Report | Ended:
+        """The next one, in the order in which each lease told them; waits. It comes again until it is `taken`."""
+        ...
+
+    async def taken(self, item: Report | Ended) -> None:
+        """What `take` gave is kept; it does not come again."""
+        ...
