@@ -26,7 +26,7 @@ class LiveRights:
         self._withheld: dict[str, set[str]] = {}
 
     def may(self, principal: Principal, permission: str, stream: Stream) -> bool:
-        """permission: "streams.list" or "streams.watch"."""
+        """permission: "streams.list", "streams.watch" or "analysis.work"."""
         reach = reach_of(principal, permission)
         if reach is None or principal.needs:
             return False

@@ -26,6 +26,7 @@ from cases.rights import reach_of
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.hub import Stream
 from pipeline.live.viewer import Viewer, Watcher
+from pipeline.live.views import Tracks
 
 _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
@@ -42,7 +43,7 @@ class _Wish:
 
     stream: Stream
     watcher: Watcher
-    only_keys: bool
+    tracks: Tracks
 
 
 class _Refused(Exception):
@@ -166,7 +167,7 @@ class LiveSocket(asyncio.Protocol):
                 self._protocol.send_response(response)
                 self._send_pending()
                 live = self.doors.runtime.live
-                self._viewer = live.watch(wish.stream, self, wish.watcher, only_keys=wish.only_keys)
+                self._viewer = live.watch(wish.stream, self, wish.watcher, tracks=wish.tracks)
                 self._viewer.begin()
                 return
         self._protocol.send_response(response)
@@ -187,24 +188,27 @@ class LiveSocket(asyncio.Protocol):
         principal, why = self._principal(request, words[1], query.get("ticket", [""])[0])
         if principal is None:
             raise _Refused(HTTPStatus.UNAUTHORIZED, "the ticket is unknown, expired, used or for another stream")
-        if principal.needs or reach_of(principal, "streams.watch") is None:
+        tracks = cast("Tracks", query.get("tracks", ["all"])[0])
+        if tracks not in ("all", "key", "sound"):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all', 'key' or, for workers, 'sound'")
+        permission = "analysis.work" if tracks == "sound" else "streams.watch"
+        if principal.needs or reach_of(principal, permission) is None:
             raise _Refused(HTTPStatus.FORBIDDEN, "this role may not watch")
         stream = self.doors.runtime.stream(words[1])
         if (
             stream is None
             or stream.ended_monotonic_s is not None
-            or not self.doors.live_rights.may(principal, "streams.watch", stream)
+            or not self.doors.live_rights.may(principal, permission, stream)
         ):
             raise _Refused(HTTPStatus.NOT_FOUND, "no such stream is live")
+        if tracks == "sound":
+            return _Wish(stream, Watcher(principal.principal_id, principal.by, is_person=False), tracks)
         if self.doors.runtime.outbox.is_failed:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "views cannot be logged now, so none begins")
         if self.doors.runtime.live.is_full:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "as many viewers as live.max_viewers allows")
-        tracks = query.get("tracks", ["all"])
-        if tracks not in (["all"], ["key"]):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all' or 'key'")
         watcher = Watcher(principal.principal_id, principal.by, principal.name, why)
-        return _Wish(stream, watcher, tracks == ["key"])
+        return _Wish(stream, watcher, tracks)
 
     def _principal(self, request: Request, stream_id: str, ticket: str) -> tuple[Principal | None, str]:
         """Who asks, and what for."""

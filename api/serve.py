@@ -197,7 +197,8 @@ async def _watch_rights(doors: Doors) -> None:
             doors.access.notice()
         with contextlib.suppress(StoreUnavailable):  # told by the record itself; what was known last holds
             await doors.live_rights.refresh(doors.record, doors.runtime.streams())
-        for right_id, stream_id in live.watched() | hls.watched():
+        for right_id, stream_id, is_person in live.watched() | {(*each, True) for each in hls.watched()}:
+            permission = "streams.watch" if is_person else "analysis.work"
             stream = doors.runtime.stream(stream_id)
             try:
                 principal = doors.access.named(right_id)
@@ -206,7 +207,7 @@ async def _watch_rights(doors: Doors) -> None:
                 break
             if principal is None:
                 doors.tickets.revoke(right_id)
-            if principal is None or stream is None or not doors.live_rights.may(principal, "streams.watch", stream):
+            if principal is None or stream is None or not doors.live_rights.may(principal, permission, stream):
                 live.cut_off_from(right_id, stream_id)
                 hls.cut_off_from(right_id, stream_id)
 

@@ -82,6 +82,11 @@ class Subscription(Generic[TimedT]):
     def size_bytes(self) -> int:
         return self._size
 
+    @property
+    def is_skipping(self) -> bool:
+        """Whether it ran over and waits for a key frame to go on with."""
+        return self._gap is not None
+
     def widen(self, more_s: float) -> None:
         """Allow `more_s` of media more: a reader that begins far back is not slow for it."""
         self._max_s += more_s

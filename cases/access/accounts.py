@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyotp
 
 from cases.access.file import AccessFile
-from cases.access.principal import ADMINISTRATORS, ROLES
+from cases.access.principal import ADMINISTRATORS, ROLES, SERVICE
 from cases.access.secret import hashed, new_secret
 from cases.access.throttle import Throttle
 from cases.access.tokens import Tokens
@@ -372,6 +372,6 @@ def _plain(code: str) -> str:
 
 
 def _role(role: str) -> str:
-    if role not in ROLES:
-        raise ValueRefused("role", f"no such role; one of {', '.join(ROLES)}")
+    if role not in ROLES or role == SERVICE:
+        raise ValueRefused("role", f"no such role; one of {', '.join(each for each in ROLES if each != SERVICE)}")
     return role

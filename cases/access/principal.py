@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 ROLES = (
     "viewer", "commander", "officer", "handler", "reviewer", "archivist", "analyst",
-    "system_admin", "security_admin", "audit_admin",
+    "system_admin", "security_admin", "audit_admin", "service",
 )  # fmt: skip
+SERVICE = "service"
+"""A worker of analysis on another machine: a token, never a person's account."""
 ADMINISTRATORS = frozenset({"system_admin", "security_admin", "audit_admin"})
 """三员分立: an account has one role, and one of these it keeps. Source: GB/T 22239-2019, 8.1.5."""
 

@@ -5,11 +5,11 @@ picture (at most 0.1 s), so that there is one message, one write and one wake-up
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from pipeline.clock import Clock, rfc3339
 from pipeline.hub import Stream
 from pipeline.live.frames import binary_frame, text_frame
-from pipeline.live.key_frames import KeyFrames
 from pipeline.live.viewer import Header, Message, Viewer
 from pipeline.media import VIDEO_TRACK, Ended, Fragment, Gap, Item, TracksChanged
 
@@ -18,13 +18,25 @@ _TIME_EVERY_S = 1.0  # how often viewers are told which arrival belongs to which
 _BURST_BYTES = 64 * 1024  # a newcomer's media comes in pieces, so that one that takes none is paused after a few
 
 
+class Selection(Protocol):
+    """What of a stream a feed carries."""
+
+    def tracks(self, item: TracksChanged) -> TracksChanged | None:
+        """The tracks that are carried; None: none of these."""
+        ...
+
+    def pick(self, fragment: Fragment) -> Fragment | None:
+        """The fragment as it is carried; None: it is left out."""
+        ...
+
+
 class Feed:
     """One stream's messages, made while somebody watches. A Reader of the hub.
 
     selection: what of the stream this feed carries; None: everything.
     """
 
-    def __init__(self, stream: Stream, clock: Clock, selection: KeyFrames | None = None) -> None:
+    def __init__(self, stream: Stream, clock: Clock, selection: Selection | None = None) -> None:
         self.stream = stream
         self.selection = selection
         self.messages = 0
@@ -85,14 +97,14 @@ class Feed:
                 frame = self._time_frame(piece[-1]) + frame
             viewer.offer(self._message(piece, frame, is_key=number == 0))
         self._viewers = [*self._viewers, viewer]
-        self.stream.viewers += 1
+        self.stream.viewers += viewer.watcher.is_person
 
     def remove(self, viewer: Viewer) -> bool:
         """Whether `viewer` was watching."""
         left = [each for each in self._viewers if each is not viewer]
         was_here = len(left) < len(self._viewers)
         self._viewers = left
-        self.stream.viewers -= was_here
+        self.stream.viewers -= was_here and viewer.watcher.is_person
         return was_here
 
     def _flush(self) -> None:

@@ -32,12 +32,16 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who watches. right_id: the token or session that allows it; by, name: the person, as facts say; why: what for."""
+    """Who watches. right_id: the token or session that allows it; by, name: the person, as facts say; why: what for.
+
+    is_person: a view of a person is counted and told; a worker's is neither.
+    """
 
     right_id: str
     by: str
     name: str = ""
     why: str = "duty"
+    is_person: bool = True
 
 
 class Room(Protocol):
@@ -129,15 +133,16 @@ class Viewer:
             if not message.is_key:
                 return
             self._has_begun = True
-        if self._paused:
+        if self._paused or self._held.is_skipping:  # what was skipped is told first, at the key frame that ends it
             self._held.offer(message)
+            self._drain()
         else:
             self._send(message)
 
     def offer_gap(self, gap: Gap) -> None:
         if not self._has_begun:
             return
-        if self._paused:
+        if self._paused or self._held.is_skipping:
             self._held.offer_gap(gap)
         else:
             self._send(gap)

@@ -1,20 +1,29 @@
 """Who watches live over WebSocket: feeds are made on demand, views are told, slow viewers are cut off."""
 
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
 from pipeline.clock import Clock
 from pipeline.events import EventSink, ViewEnded, ViewStarted
 from pipeline.hub import Stream
-from pipeline.live.feed import Feed
+from pipeline.live.feed import Feed, Selection
 from pipeline.live.key_frames import KeyFrames
+from pipeline.live.sound_only import SoundOnly
 from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Watcher, Wire
 from pipeline.settings import LiveSettings
+
+Tracks: TypeAlias = Literal["all", "key", "sound"]
+_SELECTIONS: Final[dict[Tracks, Callable[[], Selection | None]]] = {
+    "all": lambda: None, "key": KeyFrames, "sound": SoundOnly,
+}  # fmt: skip
 
 
 class Live:
     """All feeds. A stream that nobody watches has none and costs nothing."""
 
     def __init__(self, settings: LiveSettings, clock: Clock, emit: EventSink) -> None:
-        self.feeds: dict[tuple[str, bool], Feed] = {}
-        """By stream and whether it carries key frames only."""
+        self.feeds: dict[tuple[str, Tracks], Feed] = {}
+        """By stream and what it carries."""
         self.views = 0
         self.cut_off = 0
         self._settings = settings
@@ -26,7 +35,7 @@ class Live:
 
     @property
     def viewers(self) -> int:
-        return sum(len(feed.viewers) for feed in self.feeds.values())
+        return sum(len(feed.viewers) for (_, tracks), feed in self.feeds.items() if tracks != "sound")
 
     @property
     def is_full(self) -> bool:
@@ -36,12 +45,12 @@ class Live:
         """Jumps so far of the viewers that watch `stream` now."""
         return sum(viewer.gaps for feed in self.feeds.values() if feed.stream is stream for viewer in feed.viewers)
 
-    def watch(self, stream: Stream, wire: Wire, watcher: Watcher, *, only_keys: bool = False) -> Viewer:
+    def watch(self, stream: Stream, wire: Wire, watcher: Watcher, *, tracks: Tracks = "all") -> Viewer:
         """A view of `stream` for `wire` for `watcher`; it starts with the viewer's begin()."""
-        feed = self.feeds.get((stream.stream_id, only_keys))
+        feed = self.feeds.get((stream.stream_id, tracks))
         if feed is None:
-            feed = Feed(stream, self._clock, KeyFrames() if only_keys else None)
-            self.feeds[stream.stream_id, only_keys] = feed
+            feed = Feed(stream, self._clock, _SELECTIONS[tracks]())
+            self.feeds[stream.stream_id, tracks] = feed
             stream.attach(feed)
         return Viewer(self, feed, wire, watcher, self._settings, self.now_s())
 
@@ -49,6 +58,8 @@ class Live:
         """See `Viewer.begin`."""
         stream = viewer.feed.stream
         viewer.feed.add(viewer)
+        if not viewer.watcher.is_person:
+            return
         self.views += 1
         self._emit(
             ViewStarted(
@@ -67,10 +78,17 @@ class Live:
         if not feed.remove(viewer):
             return
         feed.stream.counts.viewer_gaps += viewer.gaps
+        if viewer.watcher.is_person:
+            self._tell_end(viewer, reason)
+        if not feed.viewers:
+            feed.stream.detach(feed)
+            self.feeds = {key: each for key, each in self.feeds.items() if each is not feed}
+
+    def _tell_end(self, viewer: Viewer, reason: str) -> None:
         self._emit(
             ViewEnded(
                 at=self._clock.utc_s(),
-                stream_id=feed.stream.stream_id,
+                stream_id=viewer.feed.stream.stream_id,
                 view_id=viewer.view_id,
                 by=viewer.watcher.by,
                 by_name=viewer.watcher.name,
@@ -78,9 +96,6 @@ class Live:
                 reason=reason,
             )
         )
-        if not feed.viewers:
-            feed.stream.detach(feed)
-            self.feeds.pop((feed.stream.stream_id, feed.selection is not None), None)
 
     def sweep(self) -> None:
         """Cut off viewers that take nothing. Called a few times a second."""
@@ -91,10 +106,12 @@ class Live:
                     self.cut_off += 1
                     viewer.cut(CLOSE_TOO_SLOW, "took nothing for too long")
 
-    def watched(self) -> set[tuple[str, str]]:
-        """By which rights which streams are watched."""
+    def watched(self) -> set[tuple[str, str, bool]]:
+        """By which rights which streams are watched, and whether by a person."""
         return {
-            (viewer.watcher.right_id, feed.stream.stream_id) for feed in self.feeds.values() for viewer in feed.viewers
+            (viewer.watcher.right_id, feed.stream.stream_id, viewer.watcher.is_person)
+            for feed in self.feeds.values()
+            for viewer in feed.viewers
         }
 
     def cut_all(self, reason: str) -> None:

@@ -409,3 +409,20 @@ def test_a_newcomer_to_a_long_group_of_pictures_begins_without_a_gap() -> None:
     viewer.resume()
     assert viewer.gaps == 0
     assert len(wire.sequences) == 250
+
+
+def test_a_viewer_that_has_room_again_in_the_middle_of_a_skip_goes_on_at_a_key_frame() -> None:
+    room = Room()
+    viewer, wire = room.watch()
+    room.film(1)
+    viewer.pause()
+    for _ in range(100):
+        room.picture()  # 4 s without a key frame, where 3 s may be held: all of them are skipped
+    viewer.resume()
+    room.picture()
+    assert wire.sequences == [fragment.sequence for fragment in room.sent[:1]]
+    room.picture(is_key=True)
+    assert wire.messages[-2] == wire.of_kind("gap")[-1]
+    assert wire.sequences[-1] == room.sent[-1].sequence
+    room.picture()
+    assert wire.sequences[-1] == room.sent[-1].sequence

@@ -42,7 +42,7 @@ class Camera:
 def test_only_key_frames_are_sent_each_lasting_until_the_next() -> None:
     camera, wire = Camera(), TapeWire()
     camera.send(30)
-    camera.live.watch(camera.stream, wire, Watcher("someone", "someone"), only_keys=True).begin()
+    camera.live.watch(camera.stream, wire, Watcher("someone", "someone"), tracks="key").begin()
     camera.send(100)
     assert wire.sequences == camera.keys[1:]
     infos = [info for message in wire.media[1:] for info in fmp4.walk(message)]
@@ -55,7 +55,7 @@ def test_only_key_frames_are_sent_each_lasting_until_the_next() -> None:
 def test_it_costs_an_order_less_and_leaves_the_whole_feed_whole() -> None:
     camera, keys, whole = Camera(), TapeWire(), TapeWire()
     camera.send(1)
-    camera.live.watch(camera.stream, keys, Watcher("one", "one"), only_keys=True).begin()
+    camera.live.watch(camera.stream, keys, Watcher("one", "one"), tracks="key").begin()
     camera.live.watch(camera.stream, whole, Watcher("another", "another")).begin()
     assert camera.stream.viewers == 2
     camera.send(249)
@@ -69,7 +69,7 @@ def test_it_costs_an_order_less_and_leaves_the_whole_feed_whole() -> None:
 def test_a_slow_viewer_of_key_frames_is_told_its_gap_too() -> None:
     camera, wire = Camera(), TapeWire()
     camera.send(1)
-    viewer = camera.live.watch(camera.stream, wire, Watcher("someone", "someone"), only_keys=True)
+    viewer = camera.live.watch(camera.stream, wire, Watcher("someone", "someone"), tracks="key")
     viewer.begin()
     viewer.pause()
     camera.send(25 * 8)
