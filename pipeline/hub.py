@@ -216,6 +216,14 @@ class Stream:
         self._key_marks: list[tuple[float, int]] = []  # (monotonic s, bytes so far) of the last key frames
 
     @property
+    def has_sound(self) -> bool:
+        return any(track.kind == "audio" for track in self.tracks)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended_monotonic_s is not None
+
+    @property
     def repairs(self) -> int:
         return self._stamps.repairs
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.errors import BoxMalformed, EvidenceError, StateConflict, StorageError, ThingUnknown
 from pipeline.fmp4.boxes import full_box
-from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, walk
+from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, fragment, walk
 from pipeline.fmp4.init import init_segment, init_size, read_init
 from pipeline.media import Gap, Track
 from pipeline.record import lines
@@ -192,6 +192,35 @@ class Playback:
             at += part.size_bytes
             if at > last:
                 return
+
+    def sound(self, folder: Path, start_s: float, end_s: float) -> Iterator[bytes]:
+        """The sound between two moments as a live feed gives it: init segments and fragments with the stream's times.
+
+        One chunk a segment. Raises: EvidenceError: a segment is not what its manifest says. ThingUnknown. StorageError.
+        """
+        told: tuple[Track, ...] = ()
+        last_dts = -1
+        for line in self.contents(folder).segments:
+            if line.end_s <= start_s or line.first_pts_s >= end_s:
+                continue
+            raw = self._read(folder, line)
+            tracks = _tracks(raw)
+            sounds = tuple(track for track in tracks.values() if track.kind == "audio")
+            chunk = b""
+            if sounds and sounds != told:
+                told, last_dts, chunk = sounds, -1, init_segment(sounds)
+            for each in walk(raw, init_size(raw)):
+                at_s = _time(each.pts, each, tracks, line)
+                dts = each.dts + dict(line.base_ticks).get(each.track_id, 0)
+                is_wanted = tracks[each.track_id].kind == "audio" and start_s - _SLACK_S <= at_s < end_s
+                if is_wanted and dts > last_dts:  # what was written again after a write that failed comes once
+                    last_dts = dts
+                    sample = raw[each.offset + HEAD_BYTES : each.offset + each.size_bytes]
+                    chunk += fragment(
+                        each.sequence, each.track_id, dts, each.pts - each.dts, each.duration, True, sample
+                    )
+            if chunk:
+                yield chunk
 
     def _reached(self, folder: Path, part: _Part) -> dict[int, float]:
         """The last moment of each track of a part. Not its end: durations may be guessed, and a key frame must not be

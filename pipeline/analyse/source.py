@@ -1,0 +1,143 @@
+"""Where a worker's media comes from: the live feed of a stream, or the sound of a recording; the same bytes from both.
+
+The live feed is the one that viewers have (WebSocket, sound only); a recording's comes over HTTP. Both doors ask for a
+service token. Knows no stage.
+"""
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from pipeline.analyse.units import Piece, Units
+from pipeline.errors import BoxMalformed, SourceError
+
+_CHUNK_BYTES: Final = 64 * 1024
+_TIMEOUT_S: Final = 10.0
+_SILENCE_S: Final = 30.0
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """url: http(s)://HOST:PORT. ca_file: whom to trust beside the system's authorities, or on this machine alone."""
+
+    url: str
+    token: str
+    ca_file: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Server({self.url!r})"
+
+    def trust(self) -> ssl.SSLContext | None:
+        """None: plain HTTP."""
+        parts = urlsplit(self.url)
+        if parts.scheme != "https":
+            return None
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            context.load_verify_locations(self.ca_file)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if parts.hostname in _LOOPBACK:  # its certificate names the machine, and nobody stands between
+            context.check_hostname = False
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """The feed skipped this. is_ours: we were too slow, so it is in the recording; else there is no such media."""
+
+    start_s: float
+    end_s: float
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The stream ended, or the span is read to its end."""
+
+
+Given: TypeAlias = Piece | Missed | Over
+
+
+async def live(server: Server, stream_id: str) -> AsyncIterator[Given]:
+    """From the last key frame on, until the stream ends.
+
+    Raises: SourceError: the door is shut, or the connection broke.
+    """
+    url = f"ws{server.url.removeprefix('http')}/live/{stream_id}/ws?tracks=sound"
+    units = Units()
+    try:
+        async with connect(
+            url, ssl=server.trust(), additional_headers={"Authorization": f"Bearer {server.token}"}, max_size=None,
+            compression=None, open_timeout=_TIMEOUT_S, close_timeout=1.0, proxy=None,
+        ) as socket:  # fmt: skip
+            async for message in socket:
+                if isinstance(message, bytes):
+                    for piece in units.feed(message):
+                        yield piece
+                elif (said := _said(message)) is not None:
+                    yield said
+                    if isinstance(said, Over):
+                        return
+    except (OSError, WebSocketException, BoxMalformed, TimeoutError, ValueError) as error:
+        raise SourceError(f"the feed of {stream_id} broke: {type(error).__name__}") from error
+    raise SourceError(f"the feed of {stream_id} was closed")
+
+
+def _said(text: str) -> Missed | Over | None:
+    """Raises: ValueError."""
+    tree = json.loads(text)
+    match tree.get("type"):
+        case "ended":
+            return Over()
+        case "gap":
+            return Missed(float(tree["start_s"]), float(tree["end_s"]), tree["reason"] == "reader_slow")
+        case _:
+            return None
+
+
+async def span(server: Server, recording_id: str, start_s: float, end_s: float) -> AsyncIterator[Given]:
+    """The sound of a recording between two moments.
+
+    Raises: SourceError.
+    """
+    units = Units()
+    try:
+        with _asked(server, f"/api/v1/recordings/{recording_id}/sound?start={start_s}&end={end_s}") as connection:
+            answer = await anyio.to_thread.run_sync(connection.getresponse)
+            if answer.status != 200:
+                raise SourceError(f"the sound of {recording_id} is not given: {answer.status}")
+            while data := await anyio.to_thread.run_sync(answer.read1, _CHUNK_BYTES):
+                for piece in units.feed(data):
+                    yield piece
+    except (OSError, HTTPException, BoxMalformed) as error:
+        raise SourceError(f"the sound of {recording_id} broke off: {type(error).__name__}") from error
+    yield Over()
+
+
+@contextmanager
+def _asked(server: Server, path: str) -> Iterator[HTTPConnection]:
+    parts = urlsplit(server.url)
+    context = server.trust()
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        HTTPConnection(host, port, timeout=_SILENCE_S)
+        if context is None
+        else HTTPSConnection(host, port, timeout=_SILENCE_S, context=context)
+    )
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {server.token}"})
+        yield connection
+    finally:
+        connection.close()
