@@ -1,1 +1,1 @@
-"""AI models: what is said, who is seen, what is in the picture. Empty until the analysis issues fill it."""
+"""AI models: what is said, who is seen, what is in the picture; which there are, and whether they may be loaded."""
