@@ -15,6 +15,7 @@ from api.live_files import LiveFiles
 from api.permissions import check_declared
 from api.routes import (
     accounts,
+    analysis,
     approvals,
     audit,
     cases,
@@ -52,6 +53,7 @@ ROUTERS = (
     recordings.router,
     audit.router,
     uploads.router,
+    analysis.router,
 )
 
 _POLICY = (

@@ -714,7 +714,7 @@ def _names(device: "Device") -> tuple[str, str]:
 
 
 def _settings(path: Path | None) -> "Settings":
-    from api.logs import configure
+    from pipeline.logs import configure
     from pipeline.settings import load
 
     settings = load(path)

@@ -13,6 +13,7 @@ from cases.access.passwords import Passwords
 from cases.casework.kinds import StepKinds
 from cases.record import Record
 from cases.uploads.desk import Uploads
+from pipeline.analyse.children import WorkerChildren
 from pipeline.app import Runtime
 from pipeline.record.playback import Playback
 
@@ -34,3 +35,5 @@ class Doors:
     uploads: Uploads
     stills: Stills
     directory: Directory
+    workers: WorkerChildren | None
+    """Those that this server runs; None: others do the work, or nothing is analysed."""

@@ -18,6 +18,7 @@ import anyio
 import structlog
 import uvicorn
 
+from api.analysis import Orders, Watch, stages_of
 from api.app import create_app, with_live_files
 from api.directory import Directory
 from api.doors import Doors
@@ -38,6 +39,8 @@ from cases.record import Record
 from cases.uploads.desk import Uploads
 from cases.uploads.parts import Parts
 from cases.uploads.taking import Taking
+from pipeline.analyse.children import WorkerChildren
+from pipeline.analyse.local_board import LocalBoard
 from pipeline.app import Runtime
 from pipeline.clock import SystemClock
 from pipeline.descriptors import Spare, raise_limit
@@ -86,7 +89,10 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         _listen(settings.api) as listener,
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
-        runtime = Runtime(settings, access, clock, access, SystemDisk(open_file=spare.open))
+        stages = stages_of(settings)
+        runtime = Runtime(settings, access, clock, access, SystemDisk(open_file=spare.open), stages)
+        orders = Orders(settings, access, _own_url(settings.api, listener))
+        workers = _workers(settings, runtime, orders)
         crowd = Crowd(settings.api, clock)
         record = Record(settings.store, settings.data, runtime.outbox, clock, access.file)
         _demand(access, settings.access)
@@ -98,7 +104,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         doors = Doors(
             runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
             LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), playback, Playbacks(clock, runtime.tell),
-            uploads, Stills(playback), Directory(settings.access, settings.api.public_url, clock),
+            uploads, Stills(playback), Directory(settings.access, settings.api.public_url, clock), workers,
         )  # fmt: skip
         await record.prepare()
         await uploads.load()
@@ -137,6 +143,10 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                     tasks.start_soon(runtime.run)
                     tasks.start_soon(_watch_rights, doors)
                     tasks.start_soon(_watch_crowd, crowd, doors.playbacks)
+                    if workers is not None:
+                        tasks.start_soon(supervise, workers.run, _tell_mistake, _RECORD_PAUSE_S)
+                    if stages:
+                        tasks.start_soon(supervise, Watch(settings, runtime, workers).run, _tell_mistake, _RECORD_PAUSE_S)
                     if beside is not None:
                         tasks.start_soon(beside, running)
                     tasks.start_soon(server.serve, [listener])
@@ -149,6 +159,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                     doors.playbacks.close()
                     await doors.stills.close()
                     await runtime.close()
+                    orders.close()
                     await record.drain()
                 keeping.cancel_scope.cancel()
         log.info("stopped")
@@ -240,12 +251,25 @@ def _listen(settings: ApiSettings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _url(settings: ApiSettings, listener: socket.socket) -> str:
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
+def _workers(settings: Settings, runtime: Runtime, orders: Orders) -> WorkerChildren | None:
+    """None: nothing is analysed, or others do it."""
+    is_wanted = settings.analyse.workers and any(stage.is_on for stage in runtime.desk.stages.values())
+    if not is_wanted or not isinstance(runtime.board, LocalBoard):
+        return None
+    return WorkerChildren(settings.analyse.workers, settings.analyse.lease_s, runtime.board, orders.line)
+
+
+def _own_url(settings: ApiSettings, listener: socket.socket) -> str:
+    """As a process of this machine reaches us."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     scheme = "http" if settings.tls_certificate is None else "https"
     return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def _url(settings: ApiSettings, listener: socket.socket) -> str:
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    return _own_url(settings, listener)
 
 
 class _WebServer(uvicorn.Server):

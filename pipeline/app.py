@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias, assert_never
 
@@ -10,6 +11,12 @@ import anyio.to_thread
 import structlog
 
 from pipeline.analyse.child import PictureDecoder
+from pipeline.analyse.desk import Desk
+from pipeline.analyse.local_board import LocalBoard
+from pipeline.analyse.marks import Marks
+from pipeline.analyse.redis_board import RedisBoard
+from pipeline.analyse.subjects import Stage
+from pipeline.archive import RecordingArchive
 from pipeline.clock import Clock, step_s
 from pipeline.errors import StorageError
 from pipeline.events import (
@@ -19,6 +26,7 @@ from pipeline.events import (
     PublisherRefused,
     RecordingFailed,
     RecordingRestored,
+    SegmentClosed,
     StreamEnded,
     StreamInterrupted,
     StreamResumed,
@@ -38,6 +46,7 @@ from pipeline.publishing import DeviceKeys, Publications
 from pipeline.record import untold
 from pipeline.record.disk import Disk, SystemDisk
 from pipeline.record.recorder import Recorder
+from pipeline.record.recording import Recording
 from pipeline.record.recovery import recover
 from pipeline.record.retell import changed_since, retold
 from pipeline.record.signing import Signer
@@ -62,11 +71,12 @@ _TOLD_AGAIN_S = 600.0  # before the outbox's mark: longer than any disk may keep
 _TOLD_AT_ONCE = 10_000  # facts that wait in memory while manifests are read
 
 
-def record(stream: Stream, recorder: Recorder) -> None:
+def record(stream: Stream, recorder: Recorder) -> Recording:
     """Attach the recorder, as the stream's first reader."""
     recording = recorder.open(stream.stream_id, stream.device, stream.started_at)
     stream.attach(recording)
     stream.pressure = lambda: recording.pressure
+    return recording
 
 
 class Runtime:
@@ -79,8 +89,12 @@ class Runtime:
         clock: Clock,
         sources: Sources | None = None,
         disk: Disk | None = None,
+        stages: Sequence[Stage] = (),
     ) -> None:
-        """sources: the cameras to pull; None: none. disk: what recordings are written to; None: this machine's."""
+        """sources: the cameras to pull; None: none. disk: what recordings are written to; None: this machine's.
+
+        stages: what is analysed; none: nothing.
+        """
         self.settings = settings
         self.clock = clock
         self.recent: deque[Event] = deque(maxlen=_RECENT_EVENTS)
@@ -101,6 +115,12 @@ class Runtime:
         self.snapshots = Snapshots(self.decoder, settings.live, clock)
         self.pushes = Pushes(settings.push, settings.ingest, clock)
         self.pulls = Pulls(settings, sources, self.publications, Addresses(settings.pull.allowed_hosts), clock)
+        self.archive = RecordingArchive(self.recordings)
+        self.board = _board(settings, clock)
+        self.desk = Desk(
+            self.board, stages, self.outbox, Marks(settings.data / "analysis"), self.archive, clock, self.tell,
+            settings.analyse.catch_up_s,
+        )  # fmt: skip
         self.rtmp = RtmpServer(settings.rtmp, settings.ingest, self.publications, clock, self.certificates.get("rtmp"))
 
     @property
@@ -145,6 +165,8 @@ class Runtime:
             tasks.start_soon(self._sweep)
             tasks.start_soon(self.relays.run)
             tasks.start_soon(self.pulls.run)
+            if self.desk.stages:
+                tasks.start_soon(self.desk.run)
             if self.certificates:
                 tasks.start_soon(self._watch_certificates)
 
@@ -163,6 +185,8 @@ class Runtime:
     def tell(self, event: Event) -> None:
         """Every fact passes here: into the outbox, the recent list and, the rare ones, the log."""
         self.outbox.tell(event)
+        if isinstance(event, SegmentClosed):
+            self.desk.recorded(event.recording_id, event.end_s)
         self._note(event)
 
     def _note(self, event: Event) -> None:
@@ -244,7 +268,8 @@ class Runtime:
                 assert_never(event)
 
     def _record(self, stream: Stream) -> None:
-        record(stream, self.recorder)
+        recording = record(stream, self.recorder)
+        self.desk.follow(stream, recording.line.recording_id)
         self.relays.open(stream)
 
     async def _watch_certificates(self) -> None:
@@ -272,6 +297,13 @@ class Runtime:
                 self.clock_steps += 1
                 self.tell(ClockStepped(at=self.clock.utc_s(), step_s=round(step, 3)))
                 log.warning("clock stepped", step_s=round(step, 3), remedy="check the time service (chrony, ntpd)")
+
+
+def _board(settings: Settings, clock: Clock) -> LocalBoard | RedisBoard:
+    analyse, redis = settings.analyse, settings.redis
+    if url := redis.url.get_secret_value():
+        return RedisBoard(url, redis.prefix, analyse.lease_s, analyse.most_tries)
+    return LocalBoard(analyse.lease_s, analyse.most_tries, clock)
 
 
 def _certificates(settings: Settings) -> dict[str, Certificate]:

@@ -39,7 +39,7 @@ class RecordingArchive:
         return found
 
     def ended(self, recording_id: str) -> Recorded:
-        """Raises: ThingUnknown: there is none, or it is not over yet. EvidenceError, StorageError: it cannot be read."""
+        """Raises: ThingUnknown: there is none, or it is not over yet. EvidenceError, StorageError: unreadable."""
         contents = self._playback.contents(self.folder(recording_id))
         if not contents.is_ended:
             raise ThingUnknown("the recording is not over yet")
@@ -48,6 +48,6 @@ class RecordingArchive:
 
 def _recorded(contents: Contents) -> Recorded:
     line = contents.recording
-    started_at = datetime.fromisoformat(line.started_at.replace("Z", "+00:00")).timestamp()
+    started_at = datetime.fromisoformat(line.started_at).timestamp()
     holes = tuple(Span(gap.start_s, gap.end_s) for gap in contents.gaps)
     return Recorded(line.recording_id, line.stream_id, started_at, contents.length_s, holes)

@@ -442,7 +442,9 @@ class RedisSettings(Section):
 class AnalyseSettings(Section):
     """Analysis workers: what they do, and how many of them this server runs."""
 
-    stages: tuple[str, ...] = Field(("speech",), description="What is looked for; empty: nothing.")
+    stages: tuple[Literal["speech"], ...] = Field(
+        ("speech",), description="What is looked for, in the environment with commas between; empty: nothing."
+    )
     workers: int = Field(
         1, ge=0, le=64, description="Worker processes that this server starts; 0: others do the work (redis.url)."
     )
@@ -455,8 +457,22 @@ class AnalyseSettings(Section):
         86400.0, ge=0, description="At start, recordings this young are looked through for what nobody analysed."
     )
     worker_memory_bytes: int = Field(
-        4096 * MIB, ge=512 * MIB, description="Address space of a worker process beyond its models."
+        8192 * MIB, ge=1024 * MIB, description="Address space of a worker process, its models in it."
     )
+    server_url: str = Field(
+        "", description="For `serve --role worker`: http(s)://HOST:PORT of the server whose streams are followed."
+    )
+    token: SecretStr = Field(
+        SecretStr(""), description="For `serve --role worker`: a token of the role service (`onrecord token create`)."
+    )
+    ca_file: Path | None = Field(
+        None, description="For `serve --role worker`: PEM of the authority that signed the server's certificate."
+    )
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 class SpeechSettings(Section):

@@ -2,12 +2,12 @@
 
 Every recorded second with sound is seen by each stage once: live where a worker follows, else from the recording. What
 a live worker missed is an AnalysisGap, and becomes work as soon as its media is in a closed segment. Facts of a report
-are told first; the mark that its span is done is written, and the report let go, when they are on the medium.
+are told first; when they are on the medium the mark that its span is done is written, and the report is let go.
 Owned by the event loop's thread; `run` must run. Knows no transport, no model and no socket.
 """
 
 import contextlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -93,8 +93,6 @@ class Desk:
         self._seen: OrderedDict[str, dict[tuple[str, str], Coverage]] = OrderedDict()
         """What is told already: by recording, then by stage and model. Bound: _MOST_SEEN recordings."""
         self._recorded_to: dict[str, float] = {}  # by recording that is live
-        self._to_keep: deque[tuple[Report | Ended, Mark | None]] = deque()
-        self._given = anyio.Event()
 
     @property
     def waiting(self) -> int:
@@ -123,7 +121,6 @@ class Desk:
         """Until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._take)
-            tasks.start_soon(self._keep)
             tasks.start_soon(self._scan)
             again_s = self._clock.monotonic_s() + _OFFER_AGAIN_S
             while True:
@@ -231,16 +228,28 @@ class Desk:
         while True:
             try:
                 item = await self._board.take()
+                mark = None
+                if isinstance(item, Ended):
+                    self._ended(item)
+                else:
+                    mark = self._report(item)
+                    if mark is not None or item.events:
+                        await self._settle(mark)
+                await self._board.taken(item)
             except BoardUnavailable:
                 await anyio.sleep(_RETRY_S)
-                continue
-            mark = None
-            if isinstance(item, Ended):
-                self._ended(item)
-            else:
-                mark = self._report(item)
-            self._to_keep.append((item, mark))
-            self._given.set()
+
+    async def _settle(self, mark: Mark | None) -> None:
+        """Until what was told is on the medium, and the mark behind it."""
+        while True:
+            try:
+                await self._outlet.flush(is_whole=False)
+                if not self._outlet.is_failed:
+                    await anyio.to_thread.run_sync(self._marks.write, [] if mark is None else [mark])
+                    return
+            except StorageError as error:
+                log.warning("what was analysed is not marked yet", reason=str(error))
+            await anyio.sleep(_RETRY_S)
 
     def _ended(self, ended: Ended) -> None:
         log.warning(
@@ -321,28 +330,6 @@ class Desk:
         self._spans.pop(work_id, None)
         self._on_board.discard(work_id)
         self._fences.pop(work_id, None)
-
-    async def _keep(self) -> None:
-        """Facts onto the medium, then their marks, then the reports are let go."""
-        while True:
-            await self._given.wait()
-            self._given = anyio.Event()
-            batch = list(self._to_keep)
-            try:
-                await self._outlet.flush(is_whole=False)
-                if self._outlet.is_failed:
-                    raise StorageError("facts wait in memory")
-                await anyio.to_thread.run_sync(self._marks.write, [mark for _, mark in batch if mark is not None])
-                for item, _ in batch:
-                    await self._board.taken(item)
-            except (StorageError, BoardUnavailable) as error:
-                log.warning("what was analysed is not marked yet", reason=str(error))
-                await anyio.sleep(_RETRY_S)
-                self._given.set()
-                continue
-            for _ in batch:
-                self._to_keep.popleft()
-            await anyio.sleep(_SWEEP_S)
 
     async def _scan(self) -> None:
         """Recordings that are over, again and again: uploads, files, what an earlier run left."""

@@ -1,0 +1,156 @@
+"""Analysis as this server runs it: which stages are on and with which model, and the orders of its own workers."""
+
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from cases.access import Access
+from models.entries import Entry, Task
+from models.registry import Registry
+from pipeline.analyse import orders
+from pipeline.analyse.children import WorkerChildren
+from pipeline.analyse.order import Order
+from pipeline.analyse.subjects import Stage
+from pipeline.app import Runtime
+from pipeline.errors import (
+    BoardUnavailable,
+    EvidenceError,
+    ModelError,
+    SettingsInvalid,
+    StorageError,
+    ThingUnknown,
+)
+from pipeline.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_TASKS = {"speech": Task.SPEECH}
+_WATCH_S = 2.0
+_TOKEN_S = 400 * 86_400.0
+
+
+def registry_of(settings: Settings) -> Registry:
+    """Raises: SettingsInvalid."""
+    models = settings.models
+    return Registry.open(
+        settings.data, models.registry, models.folder, accepts_noncommercial=models.accept_noncommercial
+    )
+
+
+def stages_of(settings: Settings) -> list[Stage]:
+    """Each stage that is asked for; one whose model is not here is off, and says why.
+
+    Raises: SettingsInvalid: the registry does not hold.
+    """
+    return [stage_of(settings, name) for name in settings.analyse.stages]
+
+
+def stage_of(settings: Settings, name: str) -> Stage:
+    """Raises: SettingsInvalid."""
+    registry, wanted = registry_of(settings), settings.speech.model
+    try:
+        entry = registry.choose(_TASKS[name], wanted)
+        registry.ready(entry.name)
+    except ModelError as error:
+        return Stage(name, False, str(error))
+    return Stage(name, True, "", entry.name, label_of(entry), entry.is_demo)
+
+
+def label_of(entry: Entry) -> str:
+    return f"{entry.name}@{entry.version}"
+
+
+class Orders:
+    """The orders of this server's workers. Each gets a token of its own, which ends with its next life."""
+
+    def __init__(self, settings: Settings, access: Access, url: str) -> None:
+        """url: this server, as a process of this machine reaches it."""
+        self._settings = settings
+        self._access = access
+        self._url = url
+        self._tokens: dict[str, str] = {}
+
+    def line(self, name: str) -> bytes:
+        """The first line of a worker of this name. Raises: StorageError."""
+        self._end(name)
+        token = self._access.create_token("service", f"analysis {name}", _TOKEN_S, by="onrecord")
+        principal = self._access.who(token, kind="token")
+        self._tokens[name] = "" if principal is None else principal.principal_id
+        return order_of(self._settings, name, self._url, token, self._settings.api.tls_certificate).line()
+
+    def close(self) -> None:
+        """The server stops: so do the tokens. Raises: StorageError."""
+        for name in list(self._tokens):
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        if token_id := self._tokens.pop(name, ""):
+            self._access.end(token_id, "onrecord")
+
+
+def order_of(settings: Settings, name: str, url: str, token: str, ca_file: Path | None) -> Order:
+    """For a worker of this machine without Redis, and for one anywhere with it."""
+    analyse, speech, models = settings.analyse, settings.speech, settings.models
+    return Order(
+        name, url, token, _text(ca_file), str(settings.data), _text(models.registry), _text(models.folder),
+        models.accept_noncommercial, speech.device, speech.threads, speech.language, speech.batch_window_s,
+        speech.partial_every_s, speech.keep_removed, analyse.lease_s, analyse.most_streams, analyse.most_tries,
+        analyse.worker_memory_bytes, settings.redis.url.get_secret_value(), settings.redis.prefix, settings.log.level,
+        settings.log.format,
+    )  # fmt: skip
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path.resolve())
+
+
+class Watch:
+    """Takes what consoles ordered, and notices models that came, went or changed, without a restart."""
+
+    def __init__(self, settings: Settings, runtime: Runtime, workers: WorkerChildren | None) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._workers = workers
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await anyio.sleep(_WATCH_S)
+            try:
+                for slip, order in await anyio.to_thread.run_sync(orders.left, self._settings.data):
+                    if await self._place(order):
+                        await anyio.to_thread.run_sync(orders.done, slip)
+            except (StorageError, BoardUnavailable) as error:
+                log.warning("orders of analysis wait", reason=str(error))
+            await self._notice()
+
+    async def _place(self, order: orders.Order) -> bool:
+        """Whether the slip is done with. Raises: StorageError, BoardUnavailable."""
+        runtime = self._runtime
+        stage = runtime.desk.stages.get(order.stage)
+        if stage is None or not stage.is_on:
+            return False
+        try:
+            entry = registry_of(self._settings).ready(order.model or stage.model).entry
+            recorded = await anyio.to_thread.run_sync(runtime.archive.ended, order.recording_id)
+            await runtime.desk.order(recorded, order.stage, entry.name, label_of(entry))
+        except (ModelError, ThingUnknown, EvidenceError) as error:
+            log.error("an order of analysis cannot be done", recording_id=order.recording_id, reason=str(error))
+        return True
+
+    async def _notice(self) -> None:
+        """Models that changed: what begins from now on uses them; workers end at a silence and begin with them."""
+        for name, now in self._runtime.desk.stages.items():
+            try:
+                found = await anyio.to_thread.run_sync(stage_of, self._settings, name)
+            except SettingsInvalid as error:
+                log.error("the registry of models does not hold; what was is used on", reason=str(error))
+                return
+            if found == now:
+                continue
+            log.warning("analysis changed", stage=name, is_on=found.is_on, model=found.label, why=found.why)
+            self._runtime.desk.stages[name] = found
+            if self._workers is not None:
+                self._workers.reload()
