@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _TASKS = {"speech": Task.SPEECH}
 _WATCH_S = 2.0
+_NOTICE_S = 10.0
 _TOKEN_S = 400 * 86_400.0
 
 
@@ -116,6 +117,7 @@ class Watch:
 
     async def run(self) -> None:
         """Until cancelled."""
+        noticed_s = anyio.current_time()
         while True:
             await anyio.sleep(_WATCH_S)
             try:
@@ -124,7 +126,9 @@ class Watch:
                         await anyio.to_thread.run_sync(orders.done, slip)
             except (StorageError, BoardUnavailable) as error:
                 log.warning("orders of analysis wait", reason=str(error))
-            await self._notice()
+            if anyio.current_time() - noticed_s >= _NOTICE_S:
+                noticed_s = anyio.current_time()
+                await self._notice()
 
     async def _place(self, order: orders.Order) -> bool:
         """Whether the slip is done with. Raises: StorageError, BoardUnavailable."""

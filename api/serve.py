@@ -146,7 +146,9 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                     if workers is not None:
                         tasks.start_soon(supervise, workers.run, _tell_mistake, _RECORD_PAUSE_S)
                     if stages:
-                        tasks.start_soon(supervise, Watch(settings, runtime, workers).run, _tell_mistake, _RECORD_PAUSE_S)
+                        tasks.start_soon(
+                            supervise, Watch(settings, runtime, workers).run, _tell_mistake, _RECORD_PAUSE_S
+                        )
                     if beside is not None:
                         tasks.start_soon(beside, running)
                     tasks.start_soon(server.serve, [listener])
@@ -253,10 +255,16 @@ def _listen(settings: ApiSettings) -> Iterator[socket.socket]:
 
 def _workers(settings: Settings, runtime: Runtime, orders: Orders) -> WorkerChildren | None:
     """None: nothing is analysed, or others do it."""
-    is_wanted = settings.analyse.workers and any(stage.is_on for stage in runtime.desk.stages.values())
-    if not is_wanted or not isinstance(runtime.board, LocalBoard):
+    stages, analyse = runtime.desk.stages, settings.analyse
+    if not analyse.workers or not stages or not isinstance(runtime.board, LocalBoard):
         return None
-    return WorkerChildren(settings.analyse.workers, settings.analyse.lease_s, runtime.board, orders.line)
+    return WorkerChildren(
+        analyse.workers,
+        analyse.lease_s,
+        runtime.board,
+        orders.line,
+        lambda: any(each.is_on for each in stages.values()),
+    )
 
 
 def _own_url(settings: ApiSettings, listener: socket.socket) -> str:

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 30.0
+_LOOK_S: Final = 1.0
 _LIVED_S: Final = 20.0
 _STILL_S: Final = 1.0
 """Beyond a lease: a worker renews also while it has nothing; one that is still for longer is frozen, or in a loop."""
@@ -52,15 +53,20 @@ class WorkerChildren:
     """Attributes for the metrics page: alive, restarts.
 
     order: the first line of a worker of this name, without its end; it holds a token and is never logged.
+    is_wanted: whether there is anything to do for one; while there is not, none is begun.
     """
 
-    def __init__(self, count: int, lease_s: float, board: LocalBoard, order: Callable[[str], bytes]) -> None:
+    def __init__(
+        self, count: int, lease_s: float, board: LocalBoard, order: Callable[[str], bytes],
+        is_wanted: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._still_s = lease_s + _STILL_S
         self.alive = 0
         self.restarts = 0
         self._count = count
         self._board = board
         self._order = order
+        self._is_wanted = is_wanted
         self._processes: set[Process] = set()
 
     @property
@@ -81,6 +87,8 @@ class WorkerChildren:
     async def _keep(self, name: str) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
+            while not self._is_wanted():
+                await anyio.sleep(_LOOK_S)
             began_s = anyio.current_time()
             code = await self._live(name)
             self.restarts += 1

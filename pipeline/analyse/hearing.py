@@ -151,7 +151,9 @@ class Hearing:
                 case UtteranceGrew():
                     is_long = each.utterance.end_s - each.utterance.start_s >= _SHORTEST_PARTIAL_S
                     is_heard = not self._is_unheard(each.utterance)
-                    self.growing = Wanted(each.utterance.number, each.utterance, False) if is_long and is_heard else None
+                    self.growing = (
+                        Wanted(each.utterance.number, each.utterance, False) if is_long and is_heard else None
+                    )
                 case UtteranceEnded():
                     self.growing = None
                     utterance = each.utterance
@@ -181,5 +183,3 @@ class Hearing:
 
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
-
-
