@@ -2,13 +2,15 @@
 
 import { computed, onBeforeUnmount, onMounted, ref, shallowRef } from "vue";
 import { readTimeline, tailUrl, type Page, type TimelineItem } from "../api/cases";
+import type { Message } from "../api/eventStream";
 import { Problem } from "../api/problem";
+import { browserTail, followTail, type TailState } from "../api/tail";
 import { GROUPS, KINDS, type Group } from "./kinds";
 import { byTime, merged } from "./order";
-import { browserTail, followTail, type TailState } from "./tail";
 
 const PAGE = 200; // events
 const MOST = 50_000; // events in hand; past it no older ones are read, and the oldest make room for new ones
+const SILENT_MOST_MS = 60_000;
 const GATHER_MS = 200; // new events are shown together, so that a burst is drawn once
 
 export type Filter = Exclude<Group, "other">;
@@ -126,11 +128,11 @@ export function useTimeline(caseId: string, onExpired: () => void) {
     void readNewest(true);
     const ears = {
       onState: (state: TailState) => (tail.value = state),
-      onItem: hear,
+      onMessage: ({ data }: Message) => hear(JSON.parse(data) as TimelineItem),
       onFresh: () => void readNewest(items.value.length === 0),
       onRefused: ({ status }: Problem) => (status === 401 ? onExpired() : undefined),
     };
-    void followTail(browserTail(tailUrl(caseId)), ears, leaving.signal);
+    void followTail(browserTail(tailUrl(caseId), SILENT_MOST_MS), ears, leaving.signal);
   });
   onBeforeUnmount(() => {
     leaving.abort();

@@ -1,17 +1,16 @@
 // Following an event stream for as long as someone looks: resumes where it broke off, waits longer after each failure.
 
-import type { TimelineItem } from "../api/cases";
-import { EventStreamReader } from "../api/eventStream";
-import { Problem, problemOf, unreachable } from "../api/problem";
 import { backoffMs } from "../player/backoff";
+import { EventStreamReader, type Message } from "./eventStream";
+import { Problem, problemOf, unreachable } from "./problem";
 
-const SILENT_MOST_MS = 60_000; // the server says something, if only a comment, far more often
+const REFUSALS = [401, 403, 404, 501]; // asking again would not change these
 
 export type TailState = "connecting" | "live" | "reconnecting" | "refused";
 
 export interface TailEars {
   onState: (state: TailState) => void;
-  onItem: (item: TimelineItem) => void;
+  onMessage: (message: Message) => void;
   /** The stream begins at now, not where an earlier one broke off: what happened before has to be asked for. */
   onFresh: () => void;
   onRefused: (problem: Problem) => void;
@@ -19,6 +18,8 @@ export interface TailEars {
 
 /** What the tail needs of the world; chance: 0..1. */
 export interface TailWorld {
+  /** A connection silent for longer is dead: the server says something, if only a comment, far more often. */
+  readonly silentMostMs: number;
   open: (lastId: string, signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
   wait: (ms: number, signal: AbortSignal) => Promise<void>;
   chance: () => number;
@@ -35,12 +36,12 @@ export async function followTail(world: TailWorld, ears: TailEars, signal: Abort
       const stream = await world.open(lastId, signal);
       ears.onState("live");
       if (lastId === "") ears.onFresh();
-      for await (const text of textOf(stream, signal)) {
+      for await (const text of textOf(stream, world.silentMostMs, signal)) {
         failures = 0;
-        for (const message of reader.feed(text)) ears.onItem(JSON.parse(message.data) as TimelineItem);
+        for (const message of reader.feed(text)) ears.onMessage(message);
       }
     } catch (error) {
-      if (error instanceof Problem && [401, 403, 404].includes(error.status)) {
+      if (error instanceof Problem && REFUSALS.includes(error.status)) {
         ears.onState("refused");
         return ears.onRefused(error);
       }
@@ -53,14 +54,14 @@ export async function followTail(world: TailWorld, ears: TailEars, signal: Abort
 }
 
 /** Ends with the stream, with `signal`, and after a silence in which only a dead connection keeps still. */
-async function* textOf(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string> {
+async function* textOf(stream: ReadableStream<Uint8Array>, silentMostMs: number, signal: AbortSignal): AsyncGenerator<string> {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
   const stop = (): void => void reader.cancel().catch(() => undefined);
   signal.addEventListener("abort", stop);
   try {
     for (;;) {
-      const timer = setTimeout(stop, SILENT_MOST_MS);
+      const timer = setTimeout(stop, silentMostMs);
       const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) return;
       yield decoder.decode(value, { stream: true });
@@ -72,8 +73,9 @@ async function* textOf(stream: ReadableStream<Uint8Array>, signal: AbortSignal):
 }
 
 /** The tail of `url` in this browser. */
-export function browserTail(url: string): TailWorld {
+export function browserTail(url: string, silentMostMs: number): TailWorld {
   return {
+    silentMostMs,
     async open(lastId, signal) {
       const headers = { Accept: "text/event-stream", ...(lastId === "" ? {} : { "Last-Event-ID": lastId }) };
       const response = await fetch(url, { headers, cache: "no-store", signal }).catch(() => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Problem } from "../api/problem";
+import { Problem } from "./problem";
 import { followTail, type TailEars, type TailWorld } from "./tail";
 
 const message = (seq: number): string => `id: ${seq}\nevent: NoteAdded\ndata: {"event_id":"e${seq}","seq":${seq}}\n\n`;
@@ -11,6 +11,7 @@ function played(scripts: readonly (string | Problem)[]) {
   const waits: number[] = [];
   const told: string[] = [];
   const world: TailWorld = {
+    silentMostMs: 60_000,
     async open(lastId) {
       const script = scripts[asked.length];
       asked.push(lastId);
@@ -30,7 +31,7 @@ function played(scripts: readonly (string | Problem)[]) {
   };
   const ears: TailEars = {
     onState: (state) => told.push(state),
-    onItem: (item) => told.push(item.event_id),
+    onMessage: ({ data }) => told.push((JSON.parse(data) as { event_id: string }).event_id),
     onFresh: () => told.push("fresh"),
     onRefused: ({ status }) => told.push(`refused ${status}`),
   };
@@ -65,7 +66,7 @@ test("a server that accepts and says nothing is not asked without a pause", asyn
 });
 
 test("a refusal ends it", async () => {
-  for (const status of [401, 403, 404]) {
+  for (const status of [401, 403, 404, 501]) {
     const { asked, told, done } = played([message(2), new Problem(status, "", "", ""), message(3)]);
     await done;
     expect(asked).toHaveLength(2);
