@@ -26,3 +26,8 @@ test("keys are off while composing and with a command key", () => {
 test("no command stands in the registry twice", () => {
   expect(new Set(COMMANDS.map(({ id }) => id)).size).toBe(COMMANDS.length);
 });
+
+test("C is for captions, and with a command key it stays the browser's", () => {
+  expect(commandOf(press("c"))?.id).toBe("captions");
+  expect(commandOf(press("c", { ctrlKey: true }))).toBeNull();
+});

@@ -3,7 +3,7 @@
 import type { TextKey } from "../texts/language";
 
 export type CommandId =
-  | "focus" | "previous" | "next" | "open" | "back" | "mute" | "fullScreen"
+  | "focus" | "previous" | "next" | "open" | "back" | "mute" | "fullScreen" | "captions"
   | "layout1" | "layout4" | "layout9" | "previousPage" | "nextPage" | "help";
 
 export interface Command {
@@ -29,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   { id: "back", shown: ["Esc"], label: "key.back", matches: named("Escape") },
   { id: "mute", shown: ["M"], label: "key.mute", matches: letter("m") },
   { id: "fullScreen", shown: ["F"], label: "key.fullScreen", matches: letter("f") },
+  { id: "captions", shown: ["C"], label: "key.captions", matches: letter("c") },
   { id: "layout1", shown: ["Shift", "1"], label: "key.layout1", matches: shiftDigit("1") },
   { id: "layout4", shown: ["Shift", "4"], label: "key.layout4", matches: shiftDigit("4") },
   { id: "layout9", shown: ["Shift", "9"], label: "key.layout9", matches: shiftDigit("9") },
