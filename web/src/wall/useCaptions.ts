@@ -41,6 +41,11 @@ export function useCaptions(isWanted: Ref<boolean>) {
     sweepInTime();
   }
 
+  function tellBroken(): void {
+    isBroken.value = true;
+    board.broken();
+  }
+
   function onState(state: TailState): void {
     isOffered.value = state !== "refused";
     if (state === "live" || state === "refused") {
@@ -48,8 +53,7 @@ export function useCaptions(isWanted: Ref<boolean>) {
       isBroken.value = false;
     }
     if (state !== "reconnecting") return;
-    board.broken();
-    if (!timers.has("broken")) later("broken", BROKEN_TOLD_MS, () => (isBroken.value = true));
+    if (!timers.has("broken")) later("broken", BROKEN_TOLD_MS, tellBroken);
   }
 
   function start(): void {
