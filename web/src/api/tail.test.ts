@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Problem } from "./problem";
 import { followTail, type TailEars, type TailWorld } from "./tail";
 
@@ -72,4 +72,24 @@ test("a refusal ends it", async () => {
     expect(asked).toHaveLength(2);
     expect(told.slice(-2)).toEqual(["refused", `refused ${status}`]);
   }
+});
+
+test("a connection that keeps still for longer than the server ever does is given up", async () => {
+  vi.useFakeTimers();
+  const stop = new AbortController();
+  const states: string[] = [];
+  const world: TailWorld = {
+    silentMostMs: 25_000,
+    open: async () => new ReadableStream<Uint8Array>(),
+    wait: async () => stop.abort(),
+    chance: () => 1,
+  };
+  const ears: TailEars = { onState: (state) => states.push(state), onMessage: () => undefined, onFresh: () => undefined, onRefused: () => undefined };
+  const done = followTail(world, ears, stop.signal);
+  await vi.advanceTimersByTimeAsync(24_999);
+  expect(states).toEqual(["connecting", "live"]);
+  await vi.advanceTimersByTimeAsync(1);
+  await done;
+  expect(states).toEqual(["connecting", "live", "reconnecting"]);
+  vi.useRealTimers();
 });
