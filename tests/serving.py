@@ -60,6 +60,7 @@ def environment(data: Path, **more: str) -> dict[str, str]:
         "ONRECORD_RTMP__HOST": "127.0.0.1",
         "ONRECORD_RTMP__PORT": "0",
         "ONRECORD_LOG__FORMAT": "json",
+        "ONRECORD_ANALYSE__STAGES": "",  # those that try it turn it on
         **more,
     }
 

@@ -118,6 +118,7 @@ def bench_server() -> Iterator[BenchServer]:
             "ONRECORD_RTMP__PORT": "0",
             "ONRECORD_RTMP__HOST": "127.0.0.1",
             "ONRECORD_LOG__FORMAT": "json",
+            "ONRECORD_ANALYSE__STAGES": "",
             "ONRECORD_PULL__ALLOWED_HOSTS": "127.0.0.1",
         }
         with (data / "server.log").open("wb") as log:

@@ -294,7 +294,8 @@ class Desk:
             seen.add(span.start_s, span.end_s)
             if live is not None:
                 live.coverage.add(span.start_s, span.end_s)
-                cause = report.reason or ("worker_lost" if is_new_worker else "behind")
+                said = report.reason if report.state == "running" else ""
+                cause = said or ("worker_lost" if is_new_worker else "behind")
                 self._tell_holes(live, span.start_s, cause)
         if report.state == "done":
             self._done(work, live, report.model)

@@ -1,4 +1,4 @@
-"""What is said in one stream, under one lease: sound becomes utterances, answers of the model become facts and captions.
+"""What is said in one stream, under one lease: sound becomes utterances, answers of a model facts and captions.
 
 Plain code: no clock, no I/O, no model of its own. Whoever runs it brings sound, has `wanted` recognised, and takes
 what is covered. Times are seconds on the stream's axis.
@@ -138,6 +138,10 @@ class Hearing:
         if self._progress is not None:
             self._progress.lost(wanted.key, reason)
 
+    def is_news(self, quiet_s: float) -> bool:
+        """Whether `covered` has more to tell than less than quiet_s of silence."""
+        return self._progress is not None and self._progress.is_news(quiet_s)
+
     def covered(self) -> list[Covered]:
         return [] if self._progress is None else self._progress.take()
 
@@ -176,8 +180,8 @@ class Hearing:
         self, utterance: Utterance, text: str, settled: int, *, is_final: bool, late_s: float, speaker: str = "unknown"
     ) -> Caption:
         return Caption(
-            self._work.stream_id, utterance.number, round(utterance.start_s, 3), round(utterance.end_s, 3), text, settled,
-            is_final, round(late_s, 3), speaker,
+            self._work.stream_id, utterance.number, round(utterance.start_s, 3), round(utterance.end_s, 3), text,
+            settled, is_final, round(late_s, 3), speaker,
         )  # fmt: skip
 
 

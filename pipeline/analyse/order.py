@@ -1,4 +1,4 @@
-"""What a worker process is told when it begins: where its server is, what it may load. One line of JSON; holds secrets."""
+"""What a worker process is told when it begins: where its server is, what it may load. A line of JSON with secrets."""
 
 import json
 from dataclasses import asdict, dataclass, field

@@ -51,6 +51,7 @@ class Progress:
     def asked(self, key: int, start_s: float, end_s: float) -> None:
         """Something was found at start_s to end_s, in the order of the stream, and its answer is on its way."""
         self._asked[key] = _Asked(start_s, end_s)
+        self.quiet(start_s)
 
     def answered(self, key: int, events: Sequence[Event]) -> None:
         """Nothing where it was given up meanwhile."""
@@ -65,10 +66,19 @@ class Progress:
     def missed(self, key: int, start_s: float, end_s: float, reason: str) -> None:
         """This span never came here."""
         self._asked[key] = _Asked(start_s, end_s, lost=reason)
+        self.quiet(start_s)
 
     def quiet(self, until_s: float) -> None:
         """Everything that began before until_s was given to `asked`."""
         self._quiet_s = max(self._quiet_s, until_s)
+
+    def is_news(self, quiet_s: float) -> bool:
+        """Whether `take` has something to tell: an answer, a loss, or at least quiet_s of silence."""
+        head = next(iter(self._asked.values()), None)
+        if head is not None and (head.lost or head.answer is not None):
+            return True
+        reached_s = self._quiet_s if head is None else min(self._quiet_s, head.start_s)
+        return reached_s - self._from_s >= quiet_s
 
     def take(self) -> list[Covered]:
         """What is new since the last call, in order."""

@@ -51,6 +51,20 @@ class SoundDecoder:
         self._decoder, self._resampler = self._begun()
         self._end_s: float | None = None
 
+    def decode_all(self, units: list[Unit]) -> list[Sound]:
+        """The same in fewer pieces: one for each run of sound."""
+        runs: list[list[Sound]] = []
+        for unit in units:
+            sound = self.decode(unit)
+            if sound is None:
+                continue
+            if sound.is_new_run or not runs:
+                runs.append([])
+            runs[-1].append(sound)
+        return [
+            Sound(run[0].start_s, np.concatenate([each.samples for each in run]), run[0].is_new_run) for run in runs
+        ]
+
     def decode(self, unit: Unit) -> Sound | None:
         """What is to be heard in `unit`; None: nothing yet."""
         is_new_run = self._end_s is None or abs(unit.pts_s - self._end_s) > _JUMP_S

@@ -131,7 +131,7 @@ def encode(plan: ClipPlan) -> bytes:
 
     from pipeline.simulate.picture import HEIGHT, WIDTH, blank
     from pipeline.simulate.scenes import make_scene
-    from pipeline.simulate.sound import voice_loop
+    from pipeline.simulate.sound import spoken_loop
 
     buffer = io.BytesIO()
     bits = max(50_000, plan.bits_per_s - _SOUND_BITS_PER_S)
@@ -147,7 +147,11 @@ def encode(plan: ClipPlan) -> bytes:
         video.options = {**rate, **(x264 if is_h264 else x265)}
         video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", bits
         sound.bit_rate = _SOUND_BITS_PER_S
-        scene, picture, loop = make_scene("market"), blank(), voice_loop(1)
+        scene, picture, loop = (
+            make_scene("market"),
+            blank(),
+            spoken_loop([f"sample0{number}" for number in range(1, 6)]),
+        )
         grain = np.random.default_rng(1).integers(0, 24, (HEIGHT * 2, WIDTH), np.uint8)
         frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
         heard = av.AudioFrame("fltp", "mono", 1024)

@@ -24,7 +24,7 @@ from pipeline.simulate import burnin, picture
 from pipeline.simulate.orders import FaultOrder, Order
 from pipeline.simulate.publisher import FRAMES_PER_S, SOUND_FRAME, Publisher
 from pipeline.simulate.scenes import Scene, cover, make_scene
-from pipeline.simulate.sound import voice_loop
+from pipeline.simulate.sound import spoken_loop
 
 _FIRST_BACK_OFF_S: Final = 0.5
 _LAST_BACK_OFF_S: Final = 5.0
@@ -74,7 +74,7 @@ class Device:
         self.is_stopping = threading.Event()
         self._url = order.url
         self._orders = orders
-        self._camera = Camera(make_scene(order.scene), voice_loop(order.voice))
+        self._camera = Camera(make_scene(order.scene), spoken_loop(order.says))
         self._began_s = time.monotonic()
 
     def run(self) -> None:

@@ -135,7 +135,7 @@ class Child:
         """Until the process closes its stdout."""
         if process.stdin is None or process.stdout is None:
             raise AssertionError("open_process was asked for pipes")
-        order = Order(self._url, self._device.scene.value, self._device.voice)
+        order = Order(self._url, self._device.scene.value, self._device.says)
         try:
             await process.stdin.send(to_line(order))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):

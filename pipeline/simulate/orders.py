@@ -10,10 +10,10 @@ class Order:
 
     url: str
     scene: str
-    voice: int
+    says: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"Order(scene={self.scene!r}, voice={self.voice})"
+        return f"Order(scene={self.scene!r}, says={self.says})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class SimulatedDevice(Section):
     case: str = ""
     unit: str = ""
     scene: SceneName
-    voice: int = Field(ge=1, le=8)
+    says: tuple[str, ...] = Field(min_length=1)
+    """Names of files in voices/, said one after the other, for ever."""
 
 
 class PlannedFault(Section):

@@ -23,7 +23,7 @@ from tests.tools import needs
 pytestmark = needs("ffmpeg")
 
 KEY = "a-very-secret-key"
-ONE_DEVICE = {"devices": [{"name": "one", "scene": "market", "voice": 1}], "repeat_s": 60}
+ONE_DEVICE = {"devices": [{"name": "one", "scene": "market", "says": ["sample01"]}], "repeat_s": 60}
 
 
 def free_port() -> int:

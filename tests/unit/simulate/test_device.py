@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.errors import SettingsInvalid
 from pipeline.simulate import burnin
 from pipeline.simulate.burnin import BurntIn
 from pipeline.simulate.device import Camera
@@ -10,14 +11,14 @@ from pipeline.simulate.orders import FaultOrder, Order
 from pipeline.simulate.picture import blank
 from pipeline.simulate.publisher import FRAMES_PER_S, RATE_HZ
 from pipeline.simulate.scenes import make_scene
-from pipeline.simulate.sound import LOOP_SAMPLES, voice_loop
+from pipeline.simulate.sound import FRAME, spoken_loop
 
 NAMES = ["market", "shop", "kitchen", "night"]
 BEGAN_MS = 1_795_464_000_000
 
 
 def camera() -> Camera:
-    return Camera(make_scene("night"), voice_loop(1))
+    return Camera(make_scene("night"), spoken_loop(["sample01"]))
 
 
 def look(of: Camera, number: int) -> None:
@@ -86,20 +87,22 @@ def test_a_silent_microphone_gives_digital_silence_and_a_well_one_never_does() -
     assert np.abs(device.listen(1.0)).max() > 0
 
 
-def test_a_voice_speaks_in_syllables_with_pauses_and_never_clips() -> None:
-    loop = voice_loop(2)
-    assert loop.shape == (LOOP_SAMPLES,)
-    assert np.abs(loop).max() < 0.9
-    loudness = np.sqrt((loop[: LOOP_SAMPLES // 1024 * 1024].reshape(-1, 1024) ** 2).mean(1))
-    is_speech = loudness > 0.03
+def test_a_device_says_its_sentences_with_a_pause_after_each_and_never_clips() -> None:
+    loop = spoken_loop(["sample01", "sample02"])
+    assert len(loop) % FRAME == 0
+    assert len(loop) / RATE_HZ == pytest.approx(9.69, abs=0.05)
+    assert np.abs(loop).max() < 1.0
+    loudness = np.sqrt((loop.reshape(-1, FRAME) ** 2).mean(1))
+    is_speech = loudness > 0.02
     assert 0.3 < is_speech.mean() < 0.9
-    onsets_per_s = (np.diff(is_speech.astype(int)) == 1).sum() / (LOOP_SAMPLES / RATE_HZ)
-    assert 1 < onsets_per_s < 8
+    assert not is_speech[-int(1.4 * RATE_HZ / FRAME) :].any(), "the seam of the loop lies in a pause"
+    assert (loudness > 0).all(), "a room is never digitally silent"
 
 
-def test_voices_differ() -> None:
-    assert np.abs(np.corrcoef(voice_loop(1), voice_loop(2))[0, 1]) < 0.2
+def test_a_voice_that_is_not_there_is_told() -> None:
+    with pytest.raises(SettingsInvalid, match="nobody"):
+        spoken_loop(["nobody"])
 
 
 def test_an_order_shown_to_anyone_does_not_show_the_key() -> None:
-    assert "secret" not in repr(Order("rtmp://127.0.0.1/live/secret", "market", 1))
+    assert "secret" not in repr(Order("rtmp://127.0.0.1/live/secret", "market", ("scene",)))

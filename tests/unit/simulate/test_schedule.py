@@ -10,8 +10,8 @@ from pipeline.simulate.schedule import Fault, load_schedule
 DEMO = Path(__file__).parents[3] / "configs" / "demo.yaml"
 DEVICES = """
 devices:
-  - {name: one, scene: market, voice: 1}
-  - {name: two, scene: night, voice: 2}
+  - {name: one, scene: market, says: [scene]}
+  - {name: two, scene: night, says: [sample01]}
 repeat_s: 60
 """
 
@@ -28,7 +28,7 @@ def refused(tmp_path: Path, text: str) -> str:
 def test_the_demo_has_four_devices_each_with_its_own_scene_voice_and_fault() -> None:
     schedule = load_schedule(DEMO)
     assert len({device.scene for device in schedule.devices}) == 4
-    assert len({device.voice for device in schedule.devices}) == 4
+    assert len({device.says for device in schedule.devices}) == 4
     assert {fault.fault for fault in schedule.faults} == set(Fault)
     assert len({fault.device for fault in schedule.faults}) == 4
 
@@ -59,7 +59,7 @@ def test_a_plan_without_faults_holds(tmp_path: Path) -> None:
         ("a: [", "not valid YAML"),
         (DEVICES.replace("two", "one"), "'one' stands twice"),
         (DEVICES.replace("night", "moon"), "devices.1.scene"),
-        (DEVICES.replace("voice: 2", "voice: 9"), "devices.1.voice"),
+        (DEVICES.replace("says: [sample01]", "says: []"), "devices.1.says"),
         (DEVICES.replace("60", "0"), "repeat_s"),
         (DEVICES + "speed: 2", "speed: no such key"),
         (DEVICES + "faults: [{at_s: 1, device: three, fault: frozen, for_s: 1}]", "'three' is none of the devices"),
@@ -73,9 +73,9 @@ def test_a_mistake_is_told_with_file_and_key(tmp_path: Path, text: str, told: st
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    told = refused(tmp_path, DEVICES.replace("night", "moon").replace("voice: 1", "voice: 0"))
+    told = refused(tmp_path, DEVICES.replace("night", "moon").replace("says: [scene]", "says: []"))
     assert "devices.1.scene" in told
-    assert "devices.0.voice" in told
+    assert "devices.0.says" in told
 
 
 @pytest.mark.parametrize("second_at_s", [12, 56])
