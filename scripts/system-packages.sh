@@ -2,7 +2,7 @@
 # Installs what the tests use from the system, where apt can; names what is missing and goes on.
 set -u
 missing=""
-for pair in ffmpeg:ffmpeg chromium:chromium gst-launch-1.0:gstreamer1.0-tools; do
+for pair in ffmpeg:ffmpeg chromium:chromium gst-launch-1.0:gstreamer1.0-tools redis-server:redis-server; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 case "$missing" in
