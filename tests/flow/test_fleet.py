@@ -148,7 +148,7 @@ def test_a_device_whose_parent_died_ends_by_itself_and_shows_its_key_nowhere(ser
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
-    child.stdin.write(to_line(Order(server.url, "market", 1)))
+    child.stdin.write(to_line(Order(server.url, "market", ("sample01",))))
     child.stdin.flush()
     assert child.stdout.readline() == b"pictures\n"
     assert KEY not in Path(f"/proc/{child.pid}/cmdline").read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ def test_a_device_without_a_server_keeps_trying_and_tells_no_key() -> None:
     )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None
-    child.stdin.write(to_line(Order(url, "market", 1)))
+    child.stdin.write(to_line(Order(url, "market", ("sample01",))))
     child.stdin.flush()
     assert [child.stdout.readline() for _ in range(2)] == [b"lost\n"] * 2
     child.send_signal(signal.SIGTERM)

@@ -106,6 +106,7 @@ class Hall:
             Uploads(Parts(data / "uploads"), self.runtime.settings.upload, self.clock, 0),
             Stills(Playback()),
             Directory(self.runtime.settings.access, "", self.clock),
+            None,
         )
         self.pictures = 0
 

@@ -1,0 +1,359 @@
+"""The desk: what is offered, what is told, and that every second is seen once, whatever becomes of the workers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pipeline.analyse.board import Caption, Lease, Report
+from pipeline.analyse.coverage import Span
+from pipeline.analyse.desk import Desk
+from pipeline.analyse.local_board import LocalBoard
+from pipeline.analyse.marks import Mark, Marks
+from pipeline.analyse.subjects import Recorded, Stage
+from pipeline.errors import LeaseLost
+from pipeline.events import AnalysisGap, AnalysisGapClosed, Event, WordsHeard
+from tests.made import ManualClock
+
+LABEL = "made@1"
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class LiveStream:
+    """A stream as the desk sees it."""
+
+    stream_id: str = "st_1"
+    started_at: float = 1_700_000_000.0
+    position_s: float = 0.0
+    has_sound: bool = True
+    is_over: bool = False
+
+
+@dataclass
+class Medium:
+    """Facts on their way to the disk; may refuse."""
+
+    is_failed: bool = False
+    flushes: int = 0
+
+    async def flush(self, *, is_whole: bool = True) -> None:
+        self.flushes += 1
+
+
+@dataclass
+class Shelf:
+    """Recordings that are over."""
+
+    recordings: list[Recorded] = field(default_factory=list)
+
+    def ended_since(self, since_s: float) -> list[Recorded]:
+        return self.recordings
+
+
+@dataclass
+class Room:
+    """A desk over a board of this process, and a worker that does as it is told."""
+
+    folder: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    events: list[Event] = field(default_factory=list)
+    medium: Medium = field(default_factory=Medium)
+    shelf: Shelf = field(default_factory=Shelf)
+    stream: LiveStream = field(default_factory=LiveStream)
+    numbers: dict[Lease, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.board = LocalBoard(3.0, 3, self.clock)
+        self.stage = Stage("speech", True, model="made", label=LABEL)
+        self.marks = Marks(self.folder)
+        self.desk = Desk(
+            self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self.events.append, 3600.0
+        )
+
+    async def claim(self) -> Lease:
+        with anyio.fail_after(5):
+            return await self.board.claim("one")
+
+    async def report(
+        self, lease: Lease, start_s: float, end_s: float, *words: WordsHeard, reason: str = "", state: str = "running"
+    ) -> None:
+        self.numbers[lease] = number = self.numbers.get(lease, 0) + 1
+        await self.board.report(
+            Report(
+                lease.work.work_id, lease.token, number, words, (), start_s, end_s, LABEL,
+                "done" if state == "done" else "failed" if state == "failed" else "running", reason,
+            )
+        )  # fmt: skip
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Until the desk took all there is."""
+        with anyio.fail_after(5):
+            while self.board.take_nowait() is not None:
+                await anyio.sleep(0.002)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def words(start_s: float, text: str = "你好") -> WordsHeard:
+    return WordsHeard(
+        at=1_700_000_000.0 + start_s, stream_id="st_1", recording_id="rec_1", start_s=start_s, end_s=start_s + 1,
+        text=text, normal="", word_times="", language="zh", confidence=0.9, is_doubtful=False, speaker="unknown",
+        model=LABEL,
+    )  # fmt: skip
+
+
+async def run(room: Room, scene: Callable[[], Awaitable[None]]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(room.desk.run)
+        await scene()
+        tasks.cancel_scope.cancel()
+
+
+async def test_words_of_a_live_stream_are_told_and_their_span_is_marked_behind_them(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        assert (lease.work.kind, lease.work.stage, lease.work.model) == ("live", "speech", "made")
+        await room.report(lease, 0.0, 3.0, words(1.0))
+        assert room.events == [words(1.0)]
+        assert room.marks.of("rec_1") == [Mark("rec_1", "speech", LABEL, 0.0, 3.0)]
+        room.stream.position_s = 5.0
+        assert room.desk.behind_s() == {"st_1": 2.0}
+
+    await run(room, scene)
+    assert room.medium.flushes == 1
+
+
+async def test_a_stream_without_sound_is_no_work(tmp_path: Path) -> None:
+    room = Room(tmp_path, stream=LiveStream(has_sound=False))
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is None
+
+    await run(room, scene)
+
+
+async def test_a_stage_that_is_off_is_no_work_until_it_is_on(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.stage.is_on = False
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is None
+        room.stage.is_on = True
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is not None
+
+    await run(room, scene)
+
+
+async def test_what_is_marked_only_after_its_facts_are_on_the_medium(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.medium.is_failed = True
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.board.report(Report(lease.work.work_id, lease.token, 1, (words(1.0),), (), 0.0, 3.0, LABEL))
+        await anyio.sleep(0.1)
+        assert room.marks.of("rec_1") == []
+        room.medium.is_failed = False
+        with anyio.fail_after(5):
+            while not room.marks.of("rec_1"):
+                await anyio.sleep(0.02)
+
+    await run(room, scene)
+
+
+async def test_a_hole_between_two_workers_is_told_and_looked_at_once_its_media_is_recorded(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        first = await room.claim()
+        await room.report(first, 0.0, 10.0, words(4.0))
+        room.clock.now_s += 3.5  # it is killed: its lease runs out
+        second = await room.claim()
+        assert (second.work, second.token > first.token) == (first.work, True)
+        room.stream.position_s = 21.0
+        await room.report(second, 17.5, 20.0, words(18.0))
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s, gap.cause, gap.recording_id) == (10.0, 17.5, "worker_lost", "rec_1")
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is None, "the segment is not closed yet"
+        room.desk.recorded("rec_1", 18.0)
+        await room.desk.sweep()
+        look = await room.claim()
+        assert (look.work.kind, look.work.start_s, look.work.end_s) == ("span", 10.0, 17.5)
+        await room.report(look, 10.0, 13.0, words(11.0))
+        await room.report(look, 13.0, 17.0, words(14.0), state="done")
+        (closed,) = room.of(AnalysisGapClosed)
+        assert isinstance(closed, AnalysisGapClosed)
+        assert (closed.start_s, closed.end_s, closed.model) == (10.0, 17.5, LABEL)
+        assert [each.start_s for each in room.of(WordsHeard) if isinstance(each, WordsHeard)] == [4.0, 18.0, 11.0, 14.0]
+        assert room.desk.waiting == 0
+
+    await run(room, scene)
+
+
+async def test_a_worker_that_wakes_up_late_tells_nothing(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        frozen = await room.claim()
+        room.clock.now_s += 3.5
+        await room.claim()
+        with pytest.raises(LeaseLost):
+            await room.report(frozen, 0.0, 3.0, words(1.0))
+        assert room.events == []
+
+    await run(room, scene)
+
+
+async def test_a_look_that_was_broken_off_tells_nothing_twice(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.shelf.recordings = [Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0)]
+
+    async def scene() -> None:
+        first = await room.claim()
+        assert (first.work.kind, first.work.reason) == ("span", "recorded")
+        await room.report(first, 0.0, 12.0, words(3.0), words(8.0))
+        room.clock.now_s += 3.5
+        again = await room.claim()
+        await room.report(again, 0.0, 12.0, words(3.02), words(8.01))
+        await room.report(again, 12.0, 20.0, words(15.0), state="done")
+        assert [each.start_s for each in room.of(WordsHeard) if isinstance(each, WordsHeard)] == [3.0, 8.0, 15.0]
+        assert room.of(AnalysisGap) == [], "a recording that nobody looked at before has no gap"
+
+    await run(room, scene)
+
+
+async def test_the_end_of_a_stream_that_nobody_followed_is_a_hole(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 5.0)
+        room.stream.position_s, room.stream.is_over = 9.0, True
+        await room.desk.sweep()
+        assert room.of(AnalysisGap) == [], "its worker has ten seconds for the rest"
+        room.clock.now_s += 11
+        await room.desk.sweep()
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s) == (5.0, 9.0)
+        await room.desk.sweep()
+        look = await room.claim()
+        assert (look.work.kind, look.work.start_s) == ("span", 5.0)
+
+    await run(room, scene)
+
+
+async def test_a_worker_that_saw_the_end_leaves_no_hole(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        room.stream.position_s, room.stream.is_over = 9.0, True
+        await room.report(lease, 0.0, 8.4, words(2.0), state="done")
+        await room.desk.sweep()
+        assert room.of(AnalysisGap) == []
+        assert room.marks.of("rec_1") == [Mark("rec_1", "speech", LABEL, 0.0, 9.0)]
+        assert room.desk.behind_s() == {}
+
+    await run(room, scene)
+
+
+async def test_a_stream_that_nobody_follows_for_long_is_told_while_it_lasts(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        room.stream.position_s = 75.0
+        await room.desk.sweep()
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s, gap.cause, gap.behind_s) == (0.0, 65.0, "behind", 10.0)
+        await room.desk.sweep()
+        assert len(room.of(AnalysisGap)) == 1
+
+    await run(room, scene)
+
+
+async def test_after_a_restart_only_what_is_not_marked_is_looked_at(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.marks.write([Mark("rec_1", "speech", LABEL, 0.0, 10.0), Mark("rec_1", "speech", LABEL, 14.0, 20.0)])
+    room.shelf.recordings = [Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0, (Span(25.0, 30.0),))]
+
+    async def scene() -> None:
+        looks = [await room.claim(), await room.claim()]
+        assert [(each.work.start_s, each.work.end_s) for each in looks] == [(10.0, 14.0), (20.0, 25.0)]
+        gaps = [(each.start_s, each.cause) for each in room.of(AnalysisGap) if isinstance(each, AnalysisGap)]
+        assert gaps == [(10.0, "server_stopped"), (20.0, "server_stopped")]
+
+    await run(room, scene)
+
+
+async def test_a_span_that_breaks_every_worker_is_laid_aside_and_told(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.shelf.recordings = [Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0)]
+
+    async def scene() -> None:
+        for _ in range(3):
+            lease = await room.claim()
+            await room.report(lease, 0.0, 0.0, state="failed", reason="broke")
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s, gap.cause) == (0.0, 30.0, "stage_failed")
+        assert room.desk.waiting == 0
+
+    await run(room, scene)
+
+
+async def test_another_model_looks_at_what_is_seen_and_the_same_one_does_not(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    recorded = Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0)
+    room.marks.write([Mark("rec_1", "speech", LABEL, 0.0, 30.0)])
+
+    async def scene() -> None:
+        assert not await room.desk.order(recorded, "speech", "made", LABEL)
+        assert await room.desk.order(recorded, "speech", "large", "large@1")
+        assert not await room.desk.order(recorded, "speech", "large", "large@1"), "it is on the board already"
+        lease = await room.claim()
+        assert (lease.work.model, lease.work.reason) == ("large", "asked")
+
+    await run(room, scene)
+
+
+async def test_captions_go_to_who_listens_and_leave_no_trace(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    caption = Caption("st_1", 1, 1.0, 2.0, "你好", 1, False)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        with room.desk.captions.listening() as listener:
+            await room.board.report(Report(lease.work.work_id, lease.token, 1, (), (caption,), model=LABEL))
+            assert await listener.take(5.0) == [(caption, LABEL)]
+        assert (room.events, room.medium.flushes) == ([], 0)
+
+    await run(room, scene)
