@@ -54,7 +54,10 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word, for Chinese mostly one character, with punctuation glued on. probability: 0..1; not calibrated."""
+    """A word, for Chinese mostly one character, with punctuation glued on. probability: 0..1; not calibrated.
+
+    text: with the space before it where the language writes one; the words of a Heard joined are its text.
+    """
 
     text: str
     start_s: float
@@ -64,8 +67,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a model made of one Speech. words: empty where the model gives no times; text is then all there is.
+    """What a model made of one Speech.
 
+    words: empty where the model gives no times, and for a Speech that is not final; text is then all there is.
     average_log_probability: of the tokens, <= 0. no_speech_probability: 0..1; 0 where the model has none.
     """
 
@@ -90,9 +94,20 @@ class Transcriber(Protocol):
         ...
 
 
+VOICE_WINDOW: Final = 512
+"""Samples that a VoiceDetector judges at once (32 ms)."""
+
+
 class VoiceDetector(Protocol):
     """Where somebody speaks, of one stream. Keeps state from call to call."""
 
     def feed(self, samples: Samples) -> NDArray[np.float32]:
-        """The probability of speech, 0..1, for each whole window of 512 samples (32 ms) that is complete now."""
+        """The probability of speech, 0..1, for each whole window of VOICE_WINDOW samples that is complete now.
+
+        How the samples are cut into calls makes no difference.
+        """
+        ...
+
+    def reset(self) -> None:
+        """What comes next does not follow on what came before."""
         ...
