@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from api.models_cli import app as models_app
 from pipeline.errors import OnRecordError
 from pipeline.sources import Transport
 
@@ -30,6 +31,7 @@ app.add_typer(device_app, name="device")
 app.add_typer(token_app, name="token")
 app.add_typer(user_app, name="user")
 app.add_typer(unit_app, name="unit")
+app.add_typer(models_app, name="models")
 
 ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="YAML file with settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

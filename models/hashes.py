@@ -27,11 +27,12 @@ class Checks:
     """Hashes of large files, kept in a JSON file by size, times and inode, so that 3 GB are not read at every start.
 
     Who can write that file can write the models too; `onrecord models verify` reads everything and does not use it.
-    Where it cannot be read or written, everything is hashed each time.
+    Where it cannot be read or written, everything is hashed each time. writes: whether anything new is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool) -> None:
         self._path = path
+        self._writes = writes
 
     def defect(self, folder: Path, file: ModelFile, *, fresh: bool = False) -> str:
         """What is wrong with this file; empty: nothing. fresh: nothing that is remembered counts."""
@@ -60,7 +61,7 @@ class Checks:
         if not fresh and known is not None and known[:-1] == [*map(str, key)]:
             return known[-1]
         sha256 = sha256_of(path)
-        if key == _key(path):  # changed while it was read: not remembered
+        if self._writes and key == _key(path):  # else: changed while it was read: not remembered
             self._keep({**kept, str(path.resolve()): [*map(str, key), sha256]})
         return sha256
 
@@ -76,7 +77,9 @@ class Checks:
     def _keep(self, rows: dict[str, list[str]]) -> None:
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            part.write_text(json.dumps(rows), encoding="utf-8")
+            part.write_text(
+                json.dumps({path: row for path, row in rows.items() if Path(path).exists()}), encoding="utf-8"
+            )
             part.replace(self._path)
         except OSError:
             part.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from models import pins
-from models.entries import Engine, Entry, Task, load
+from models.entries import Engine, Entry, ModelFile, Task, load
 from models.hashes import Checks
 from pipeline.errors import ModelError, ModelMissing, ModelUnverified
 
@@ -50,11 +50,14 @@ class Ready:
 class Registry:
     """The models of one installation."""
 
-    def __init__(self, entries: tuple[Entry, ...], folder: Path, *, accepts_noncommercial: bool = False) -> None:
+    def __init__(
+        self, entries: tuple[Entry, ...], folder: Path, *, accepts_noncommercial: bool = False, writes: bool = True
+    ) -> None:
+        """writes: whether hashes of large files are remembered for the next check."""
         self.entries = entries
         self.folder = folder
         self._accepts_noncommercial = accepts_noncommercial
-        self._checks = Checks(folder / CHECKED)
+        self._checks = Checks(folder / CHECKED, writes=writes)
 
     @classmethod
     def open(
@@ -64,6 +67,7 @@ class Registry:
         folder: Path | None = None,
         *,
         accepts_noncommercial: bool = False,
+        writes: bool = True,
     ) -> Self:
         """From plain values of the settings: data, models.registry, models.folder, models.accept_noncommercial.
 
@@ -72,7 +76,7 @@ class Registry:
         at = folder or data / "models"
         known = pins.load(at)
         entries = tuple(pins.applied(entry, known.get(entry.name)) for entry in load(registry or FILE))
-        return cls(entries, at, accepts_noncommercial=accepts_noncommercial)
+        return cls(entries, at, accepts_noncommercial=accepts_noncommercial, writes=writes)
 
     def entry(self, name: str) -> Entry:
         """Raises: ModelMissing: no model is called so."""
@@ -147,6 +151,10 @@ class Registry:
             raise ModelMissing(f"{name}: {', '.join(absent)} missing in {folders[-1]}; {_remedy(entry)}")
         found = "; ".join(self.defects(entry, folders[-1]))
         raise ModelUnverified(f"{name}: {found}; it is not loaded. {_remedy(entry)}")
+
+    def defect(self, folder: Path, file: ModelFile) -> str:
+        """What is wrong with one file in this folder, every byte of it read; empty: nothing."""
+        return self._checks.defect(folder, file, fresh=True)
 
     def defects(self, entry: Entry, folder: Path, *, fresh: bool = False) -> list[str]:
         """What is wrong with its files in this folder. fresh: every byte is read, nothing remembered counts."""

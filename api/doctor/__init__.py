@@ -1,6 +1,6 @@
 """`onrecord doctor`: what on this machine would keep the program from its work, each with its remedy.
 
-Looks, writes one file that is gone afterwards, starts two children; changes nothing, asks nobody outside the machine.
+Looks, writes one file that is gone afterwards, starts three children; changes nothing, asks nobody outside the machine.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from pathlib import Path
 from api.doctor.children import cage, codecs
 from api.doctor.finding import Finding, Verdict, error, ok
 from api.doctor.machine import clock, cores, descriptors, memory, monotonic, swap
+from api.doctor.models import chosen_models, speech_device
 from api.doctor.ports import ports
 from api.doctor.program import certificates, packages, python, web_pages
 from api.doctor.storage import disk_speed, folder, signing_key, space
@@ -58,3 +59,5 @@ def _for(settings: Settings, streams: int) -> Iterator[Finding]:
     yield signing_key(settings.data)
     yield space(settings, streams)
     yield from disk_speed(settings, streams)
+    yield from chosen_models(settings)
+    yield speech_device(settings.speech)
