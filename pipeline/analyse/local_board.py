@@ -124,6 +124,7 @@ class LocalBoard:
 
     def give_back_nowait(self, lease: Lease) -> None:
         """As `give_back`."""
+        self.sweep()
         if place := self._held(lease.work.work_id, lease.token):
             self._free(place)
             self._lost[place.work.work_id] = None
@@ -131,13 +132,14 @@ class LocalBoard:
 
     def lose(self, worker_id: str) -> None:
         """The worker is gone: its leases end now, each as a try."""
+        self.sweep()
         for place in list(self._running.values()):
             if place.worker_id == worker_id:
                 self._end_try(place, "the worker is gone")
         self._ring()
 
     def sweep(self) -> None:
-        """End the leases that were not renewed in time. Every call does it first; those that wait wake up for it."""
+        """End the leases that were not renewed in time. Every look at a lease does it first; who waits wakes up for it."""
         now_s = self._clock.monotonic_s()
         over = [place for place in self._running.values() if place.ends_s <= now_s]
         for place in over:
@@ -165,6 +167,7 @@ class LocalBoard:
 
     def withdraw_nowait(self, work_id: str) -> None:
         """As `withdraw`."""
+        self.sweep()
         if place := self._places.pop(work_id, None):
             self._free(place)
             self._lost.pop(work_id, None)

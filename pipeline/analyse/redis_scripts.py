@@ -136,10 +136,10 @@ else
   entry = fresh[1][2][1][1]
 end
 redis.call('XCLAIM', WORK, 'workers', worker, 0, entry, 'RETRYCOUNT', count + 1, 'JUSTID')
--- The first token is the time in ms: greater than those given before a server lost its memory.
+-- The first token is the time in microseconds: greater than all that were given before a server lost its memory.
 if redis.call('EXISTS', TOKEN) == 0 then
   local now = redis.call('TIME')
-  redis.call('SET', TOKEN, string.format('%.0f', now[1] * 1000))
+  redis.call('SET', TOKEN, string.format('%.0f', now[1] * 1000000 + now[2]))
 end
 local token = string.format('%.0f', redis.call('INCR', TOKEN))
 local work_id, work = work_in(entry)
