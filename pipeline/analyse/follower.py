@@ -94,11 +94,11 @@ class Follower:
         finally:
             self._recognising.forget(self)
 
-    def answered(self, wanted: Wanted, heard: Heard, late_s: float) -> None:
-        """From the recogniser, in the event loop's thread."""
+    def answered(self, wanted: Wanted, heard: Heard, late_s: float, model: str) -> None:
+        """From the recogniser, in the event loop's thread. model: "" for the one of this lease."""
         if wanted.is_final:
             self.counts.finals += 1
-            caption = self.hearing.final(wanted, heard, late_s)
+            caption = self.hearing.final(wanted, heard, late_s, model)
         else:
             caption = self.hearing.partial(wanted, heard)
         if caption is not None and self.is_live:
@@ -219,7 +219,7 @@ class Follower:
         state: str = "running" if not is_over else "failed" if self._failure else "done"
         report = Report(
             self.lease.work.work_id, self.lease.token, self._number, events, tuple(captions), covered.start_s,
-            covered.end_s, self._model, "failed" if state == "failed" else "done" if state == "done" else "running",
+            covered.end_s, covered.model or self._model, "failed" if state == "failed" else "done" if state == "done" else "running",
             self._failure if is_over else covered.reason,
         )  # fmt: skip
         while True:

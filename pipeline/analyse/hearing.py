@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from models.base import Heard
 from models.speech.agreement import Agreement
-from models.speech.guards import judge
+from models.speech.guards import judged
 from models.speech.utterances import QuietPassed, Utterance, UtteranceEnded, UtteranceGrew, Utterances
 from models.speech.voices import Voices
 from pipeline.analyse.board import Caption, Work
@@ -46,7 +46,8 @@ class Hearing:
     ) -> None:
         self.revisions = 0
         self.growing: Wanted | None = None
-        """What is being said now, for a partial."""
+        """What is being said now, and was not asked for as a partial yet; whoever asks takes it away."""
+        self._open: int | None = None
         self._work = work
         self._model = model
         self._utterances = utterances
@@ -92,27 +93,30 @@ class Hearing:
 
     def partial(self, wanted: Wanted, heard: Heard) -> Caption | None:
         """What is shown of an utterance that goes on; None: nothing."""
-        kept = judge(heard, wanted.utterance)
-        if not kept.text or self.growing is None or self.growing.key != wanted.key:
+        kept = judged(heard, wanted.utterance.voiced).heard
+        if not kept.text or self._open != wanted.key:
             return None
-        text, settled = self._partials.setdefault(wanted.key, Agreement()).feed(kept.text)
-        return self._caption(wanted.utterance, text, settled, is_final=False, late_s=0.0)
+        shown = self._partials.setdefault(wanted.key, Agreement()).feed(kept.text)
+        return self._caption(wanted.utterance, shown.text, shown.settled, is_final=False, late_s=0.0)
 
-    def final(self, wanted: Wanted, heard: Heard, late_s: float) -> Caption | None:
-        """Takes the words of an utterance; what is shown of them."""
+    def final(self, wanted: Wanted, heard: Heard, late_s: float, model: str = "") -> Caption | None:
+        """Takes the words of an utterance; what is shown of them. model: where another one than the lease's heard it."""
         utterance, progress = wanted.utterance, self._progress
         shown = self._partials.pop(wanted.key, None)
-        kept = judge(heard, utterance)
-        for text, reason in kept.removed:
-            self._removed(text, reason)
+        verdict = judged(heard, utterance.voiced)
+        kept = verdict.heard
+        for removed in verdict.removed:
+            self._removed(removed.text, removed.reason)
         if progress is None:
             return None
         speaker = self._voices.feed(utterance.samples, utterance.voiced)
         if not kept.text:
-            progress.answered(wanted.key, ())
+            progress.answered(wanted.key, (), model)
             had_words = shown is not None
             return self._caption(utterance, "", 0, is_final=True, late_s=late_s) if had_words else None
-        self.revisions += shown is not None and not shown.agrees_with(kept.text)
+        if shown is not None:
+            shown.finish(kept.text)
+            self.revisions += shown.revised_signs > 0
         first, last = utterance.start_s, utterance.end_s
         if kept.words:
             first = utterance.start_s + kept.words[0].start_s
@@ -126,10 +130,10 @@ class Hearing:
                 f"{each.text.strip()}"
                 for each in kept.words
             ),
-            language=heard.language, confidence=round(kept.confidence, 3), is_doubtful=kept.is_doubtful,
-            speaker=speaker, model=self._model, stage=self._work.stage, by=self._model,
+            language=heard.language, confidence=round(verdict.confidence, 3), is_doubtful=verdict.is_doubtful,
+            speaker=speaker, model=model or self._model, stage=self._work.stage, by=model or self._model,
         )  # fmt: skip
-        progress.answered(wanted.key, (words,))
+        progress.answered(wanted.key, (words,), model)
         return self._caption(utterance, kept.text, len(kept.text), is_final=True, late_s=late_s, speaker=speaker)
 
     def drop(self, wanted: Wanted, reason: str) -> None:
@@ -155,11 +159,10 @@ class Hearing:
                 case UtteranceGrew():
                     is_long = each.utterance.end_s - each.utterance.start_s >= _SHORTEST_PARTIAL_S
                     is_heard = not self._is_unheard(each.utterance)
-                    self.growing = (
-                        Wanted(each.utterance.number, each.utterance, False) if is_long and is_heard else None
-                    )
+                    wish = Wanted(each.utterance.number, each.utterance, False)
+                    self.growing, self._open = (wish if is_long and is_heard else None), each.utterance.number
                 case UtteranceEnded():
-                    self.growing = None
+                    self.growing = self._open = None
                     utterance = each.utterance
                     progress.asked(utterance.number, utterance.start_s, utterance.end_s)
                     is_unheard, self._unheard_from_s = self._is_unheard(utterance), None

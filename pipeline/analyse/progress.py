@@ -13,12 +13,16 @@ from pipeline.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The stage has seen start_s to end_s whole and found these. reason: of the hole before it; "": there is none."""
+    """The stage has seen start_s to end_s whole and found these. reason: of the hole before it; "": there is none.
+
+    model: with which; "": the one of the lease.
+    """
 
     start_s: float
     end_s: float
     events: tuple[Event, ...]
     reason: str = ""
+    model: str = ""
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class _Asked:
     end_s: float
     answer: tuple[Event, ...] | None = None
     lost: str = ""
+    model: str = ""
 
 
 class Progress:
@@ -35,7 +40,7 @@ class Progress:
     def __init__(self, from_s: float) -> None:
         self._from_s = from_s
         self._quiet_s = from_s
-        self._reason = ""
+        self._reason = self._model = ""
         self._asked: OrderedDict[int, _Asked] = OrderedDict()
 
     @property
@@ -53,10 +58,10 @@ class Progress:
         self._asked[key] = _Asked(start_s, end_s)
         self.quiet(start_s)
 
-    def answered(self, key: int, events: Sequence[Event]) -> None:
+    def answered(self, key: int, events: Sequence[Event], model: str = "") -> None:
         """Nothing where it was given up meanwhile."""
         if key in self._asked:
-            self._asked[key].answer = tuple(events)
+            self._asked[key].answer, self._asked[key].model = tuple(events), model
 
     def lost(self, key: int, reason: str) -> None:
         """Nobody will answer it: its span is not seen."""
@@ -94,6 +99,9 @@ class Progress:
                 self._from_s, self._reason = max(self._from_s, head.end_s), head.lost
                 self._quiet_s = max(self._quiet_s, self._from_s)
             else:
+                if head.model != self._model:
+                    self._close(found, events, head.start_s)
+                    self._model = head.model
                 events += head.answer or ()
                 self._quiet_s = max(self._quiet_s, head.end_s)
         ahead = next(iter(self._asked.values()), None)
@@ -104,6 +112,6 @@ class Progress:
         if end_s <= self._from_s and not events:
             return
         end_s = max(end_s, self._from_s)
-        found.append(Covered(self._from_s, end_s, tuple(events), self._reason))
+        found.append(Covered(self._from_s, end_s, tuple(events), self._reason, self._model))
         self._from_s, self._reason = end_s, ""
         events.clear()

@@ -1,0 +1,246 @@
+"""The composition root of a worker process: board, models, recogniser, and a follower for each lease.
+
+`python -m pipeline.worker` with an order on stdin (pipeline/analyse/order.py), or `onrecord serve --role worker`. It
+limits itself: address space, no core dump (it may hold sound and words), low priority. SIGTERM gives every lease back.
+"""
+
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from models.base import Transcriber
+from models.entries import Engine, Entry
+from models.registry import Ready, Registry
+from models.speech.calibrate import calibrated
+from models.speech.entry import SpeechEntry
+from models.speech.normal import normal_form
+from models.speech.passage import Rules
+from models.speech.utterances import Utterances
+from models.speech.vad import SileroDetector
+from models.speech.whisper import WhisperTranscriber
+from pipeline.analyse.board import Lease, WorkerBoard
+from pipeline.analyse.follower import Follower
+from pipeline.analyse.hearing import Hearing
+from pipeline.analyse.order import Order
+from pipeline.analyse.pipe_board import PipeBoard
+from pipeline.analyse.recogniser import Loaded, Recogniser
+from pipeline.analyse.redis_board import RedisBoard
+from pipeline.analyse.removed import RemovedTexts
+from pipeline.analyse.source import Given, live, span
+from pipeline.analyse.stdio import taken_stdio
+from pipeline.clock import SystemClock
+from pipeline.errors import BoardUnavailable, ModelError, ModelFailed
+from pipeline.logs import configure
+from pipeline.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 0.5
+_NICE: Final = 10
+_MARGIN_S: Final = 0.3
+_MOST_MODELS: Final = 2
+_MOST_LINE_BYTES: Final = 65_536
+_GIVE_BACK_S: Final = 1.0
+
+
+class Models:
+    """Those that are in memory, at most two. Owned by the event loop's thread; loading runs in a thread of its own."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._loaded: dict[str, Loaded] = {}
+        self._turn = anyio.Lock()
+
+    async def get(self, name: str) -> Loaded:
+        """Raises: ModelError: it is not here, not verified, or cannot be loaded."""
+        async with self._turn:
+            if name not in self._loaded:
+                while len(self._loaded) >= _MOST_MODELS:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[name] = await anyio.to_thread.run_sync(self._load, name)
+            return self._loaded[name]
+
+    def _load(self, name: str) -> Loaded:
+        order = self._order
+        registry = Registry.open(
+            Path(order.data),
+            Path(order.registry) if order.registry else None,
+            Path(order.models_folder) if order.models_folder else None,
+            accepts_noncommercial=order.accept_noncommercial,
+        )
+        ready = registry.ready(name)
+        transcriber, most_together = self._transcriber(ready)
+        smaller: Transcriber | None = None
+        if ready.entry.smaller:
+            with suppress(ModelError):  # it is not here: the step of the ladder is passed over
+                smaller, _ = self._transcriber(registry.ready(ready.entry.smaller))
+        log.info("model loaded", model=transcriber.abilities.label, together=most_together)
+        return Loaded(transcriber, most_together, smaller)
+
+    def _transcriber(self, ready: Ready) -> tuple[Transcriber, int]:
+        """Raises: ModelMissing, ModelFailed."""
+        entry = _speech_entry(ready)
+        match ready.entry.engine:
+            case Engine.FASTER_WHISPER:
+                device, threads = self._order.device, self._order.threads
+                whisper = calibrated(entry, "cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto", threads)
+                return whisper, whisper.calibration.most_together
+            case Engine.SENSE_VOICE | Engine.PARAFORMER:
+                from models.speech.sherpa import SherpaTranscriber
+
+                return SherpaTranscriber(entry, ready.entry.engine.value, self._order.threads), 1
+            case _:
+                raise ModelFailed(f"{ready.entry.name} hears no speech")
+
+
+def _speech_entry(ready: Ready) -> SpeechEntry:
+    entry: Entry = ready.entry
+    return SpeechEntry(
+        ready.folder, entry.name, entry.version, entry.languages, entry.longest_s, entry.feature_cut,
+        is_demo=entry.is_demo,
+    )  # fmt: skip
+
+
+class Worker:
+    """Claims work while there is room, renews what it has, and gives it all back when it is told to stop."""
+
+    def __init__(self, order: Order, board: WorkerBoard) -> None:
+        self._order = order
+        self._board = board
+        self._models = Models(order)
+        self._recogniser = Recogniser(
+            order.name, SystemClock(), window_s=order.batch_window_s, partial_every_s=order.partial_every_s,
+            language=order.language,
+        )  # fmt: skip
+        self._removed = RemovedTexts(Path(order.data) / "analysis" / "removed", is_kept=order.keep_removed)
+        self._scopes: dict[Lease, anyio.CancelScope] = {}
+        self._room = anyio.Semaphore(order.most_streams)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._renew)
+                tasks.start_soon(self._recogniser.run)
+                while True:
+                    await self._room.acquire()
+                    lease = await self._claimed()
+                    tasks.start_soon(self._follow, lease)
+        finally:
+            with anyio.move_on_after(_GIVE_BACK_S, shield=True), suppress(BoardUnavailable):
+                for lease in list(self._scopes):
+                    await self._board.give_back(lease)
+
+    async def _claimed(self) -> Lease:
+        while True:
+            try:
+                return await self._board.claim(self._order.name)
+            except BoardUnavailable:
+                await anyio.sleep(_RETRY_S)
+
+    async def _renew(self) -> None:
+        """Also while there is nothing: it says that we live."""
+        while True:
+            try:
+                lost = await self._board.renew(list(self._scopes))
+            except BoardUnavailable:
+                lost = []
+            for lease in lost:
+                if (scope := self._scopes.get(lease)) is not None:
+                    scope.cancel()
+            await anyio.sleep(self._order.lease_s / 4)
+
+    async def _follow(self, lease: Lease) -> None:
+        scope = self._scopes[lease] = anyio.CancelScope()
+        try:
+            with scope:
+                await self._follower(lease, await self._models.get(lease.work.model)).run()
+        except ModelError as error:
+            log.error("work cannot be done", work=lease.work.work_id, reason=str(error))
+            await anyio.sleep(self._order.lease_s)  # it goes to another worker when the lease runs out
+        finally:
+            self._scopes.pop(lease, None)
+            self._room.release()
+
+    def _follower(self, lease: Lease, loaded: Loaded) -> Follower:
+        rules = Rules(longest_s=loaded.transcriber.abilities.longest_s - _MARGIN_S)
+        hearing = Hearing(lease.work, loaded.label, Utterances(SileroDetector(), rules), normal_form, self._removed)
+        follower = Follower(
+            lease, hearing, partial(self._source, lease), self._recogniser, self._board, loaded.label,
+            self._recogniser.take_eased,
+        )  # fmt: skip
+        self._recogniser.add(follower, loaded)
+        return follower
+
+    def _source(self, lease: Lease) -> AsyncIterator[Given]:
+        work = lease.work
+        if work.kind == "live":
+            return live(self._order.server, work.stream_id)
+        return span(self._order.server, work.recording_id, work.start_s, work.end_s)
+
+
+async def work(order: Order, board: WorkerBoard) -> None:
+    """Until SIGTERM, SIGINT or SIGHUP (begin anew with the models of then)."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Worker(order, board).run)
+            if isinstance(board, PipeBoard):
+                tasks.start_soon(_until_closed, board, tasks)
+            async for _ in signals:
+                tasks.cancel_scope.cancel()
+                break
+
+
+async def _until_closed(board: PipeBoard, tasks: anyio.abc.TaskGroup) -> None:
+    await board.run()
+    tasks.cancel_scope.cancel()  # the server is gone, and with it all leases
+
+
+async def work_over_redis(order: Order) -> None:
+    """For a worker on its own."""
+    board = RedisBoard(order.redis_url, order.redis_prefix, order.lease_s, order.most_tries)
+    try:
+        await work(order, board)
+    finally:
+        await board.aclose()
+
+
+async def _child(order: Order) -> None:
+    receive, send = taken_stdio()
+    await work(order, PipeBoard(receive, send))
+
+
+def limit(memory_bytes: int) -> None:
+    """Of this process, for good."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    os.nice(_NICE)
+
+
+def _first_line() -> bytes:
+    """Byte by byte: what follows belongs to the board."""
+    line = b""
+    while len(line) < _MOST_LINE_BYTES and (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    return line
+
+
+def main() -> None:
+    order = Order.read(_first_line())
+    configure(LogSettings.model_validate({"level": order.log_level, "format": order.log_format}))
+    limit(order.memory_bytes)
+    anyio.run(_child, order)
+
+
+if __name__ == "__main__":
+    main()
