@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pipeline.errors import EvidenceError
-from pipeline.events import Event
+from pipeline.events import AnalysisGap, Event, WordsHeard
 
 JsonValue: TypeAlias = str | int | float | bool | list["JsonValue"] | dict[str, "JsonValue"] | None
 
@@ -73,10 +73,26 @@ def fact_of(event: Event) -> Fact:
         event_id=event.event_id,
         kind=type(event).__name__,
         at_us=microseconds(event.at),
+        ends_at_us=_ends_at_us(event),
         stream_id=fields.get("stream_id"),
         by=event.by,
+        words=_words(event),
         body=body,
     )
+
+
+def _ends_at_us(event: Event) -> int | None:
+    """Where what the event speaks about lasts, and `at` is its beginning."""
+    if isinstance(event, WordsHeard | AnalysisGap):
+        return microseconds(event.at + max(0.0, event.end_s - event.start_s))
+    return None
+
+
+def _words(event: Event) -> str:
+    """Spoken words as heard, then in their normal form, so that 五百一十元 is found by 510 too."""
+    if not isinstance(event, WordsHeard):
+        return ""
+    return event.text if event.normal in ("", event.text) else f"{event.text}\n{event.normal}"
 
 
 def parse_entry(entry: bytes) -> tuple[Fact, int]:

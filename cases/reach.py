@@ -2,7 +2,7 @@
 
 Rules: a unit's cases and recordings reach whoever has the unit's reach; who works on a case reaches it; an officer
 reaches what his device recorded, and the cases he is at; what is withheld from an officer under complaint, nobody
-gives him.
+gives him: neither pictures nor the words that were spoken in it.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,8 @@ from cases.store.tables import (
 )  # fmt: skip
 from pipeline.errors import ThingUnknown
 
+WORDS = ("WordsHeard", "WordsCorrected")
+"""Kinds of facts that hold what was spoken: content of a recording, as its pictures are."""
 _ASK = 500  # ids in one question
 
 
@@ -110,6 +112,27 @@ async def reached_recording(connection: AsyncConnection, within: Within, recordi
     return found[0]
 
 
+def heard(within: Within) -> ColumnElement[bool]:
+    """Of `events`: all but the words of recordings that are withheld from this person."""
+    if not within.principal.officer_id:
+        return true()
+    barred = exists().where(
+        recordings.c.stream_id == events.c.stream_id, withheld.c.recording_id == recordings.c.recording_id,
+        withheld.c.officer_id == within.principal.officer_id,
+    )  # fmt: skip
+    return or_(events.c.kind.not_in(WORDS), ~barred)
+
+
+async def unheard_streams(connection: AsyncConnection, within: Within) -> frozenset[str]:
+    """Streams whose words this person may not read: as `heard`, for facts in hand."""
+    if not within.principal.officer_id:
+        return frozenset()
+    asked = select(recordings.c.stream_id).where(
+        withheld.c.recording_id == recordings.c.recording_id, withheld.c.officer_id == within.principal.officer_id
+    )
+    return frozenset(row[0] for row in await connection.execute(asked))
+
+
 def _shown(within: Within) -> ColumnElement[bool]:
     """Of `events`: those that a case within reach shows; whoever reaches everything, those of every stream too.
 
@@ -120,7 +143,7 @@ def _shown(within: Within) -> ColumnElement[bool]:
     )
     if within.is_everything:
         return or_(events.c.stream_id.is_not(None), in_case)
-    return in_case
+    return and_(in_case, heard(within))
 
 
 async def reached_event(connection: AsyncConnection, within: Within, event_id: str) -> None:

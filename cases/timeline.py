@@ -6,7 +6,7 @@ Order: by when it happened, then by its place in the log; so a late fact stands 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.appender import Stored
@@ -46,14 +46,17 @@ class Question:
     is_newest_first: bool = False
 
 
-async def page(store: Store, connection: AsyncConnection, question: Question) -> list[Stored]:
-    """The next ones of a timeline, oldest first where not asked otherwise."""
+async def page(
+    store: Store, connection: AsyncConnection, question: Question, shown: ColumnElement[bool] | None = None
+) -> list[Stored]:
+    """The next ones of a timeline, oldest first where not asked otherwise. shown: of `events`; None: all."""
+    asked = _asked(question) if shown is None else _asked(question).where(shown)
     if question.words:
         places = await _places(store, connection, question.words)
         if not places:
             return []
-        return await _read(connection, _asked(question).where(events.c.seq.in_(places)))
-    return await _read(connection, _asked(question))
+        return await _read(connection, asked.where(events.c.seq.in_(places)))
+    return await _read(connection, asked)
 
 
 async def after(connection: AsyncConnection, seq: int, limit: int) -> list[Stored]:

@@ -18,7 +18,7 @@ from api.doors import Doors
 from api.permissions import Asker, require, within
 from api.schemas.record import TimelineOut, event_out, us_of
 from cases import timeline
-from cases.reach import reached_case, reached_places
+from cases.reach import WORDS, heard, reached_case, reached_places, unheard_streams
 from cases.record import Open
 from cases.tail import Tail, Told
 from cases.timeline import Question
@@ -63,7 +63,7 @@ async def case_timeline(
     )
     async with record.store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
-        found = await timeline.page(record.store, connection, question)
+        found = await timeline.page(record.store, connection, question, heard(asker.within))
     more, found = len(found) > limit, found[:limit]
     return TimelineOut(
         items=[event_out(each) for each in found],
@@ -144,6 +144,7 @@ class _Reach:
         self._asker = asker
         self._case_id = case_id
         self._cases: dict[str, bool] = {}
+        self._unheard: frozenset[str] = frozenset()
         self._looked_s = -math.inf
 
     async def lasts(self) -> bool:
@@ -162,14 +163,20 @@ class _Reach:
             self._asker = Asker(principal, within(self._doors, principal, "cases.read"))
         except HTTPException:
             return False
+        if self._asker.principal.officer_id:
+            async with self._record.store.reading() as connection:
+                self._unheard = await unheard_streams(connection, self._asker.within)
         return not self._case_id or self._asker.within.is_everything or await self._reaches(self._case_id)
 
     async def shows(self, told: Told) -> bool:
         """Raises: StoreUnavailable."""
+        fact = told.stored.fact
+        if fact.kind in WORDS and fact.stream_id in self._unheard:
+            return False
         if self._case_id:
             return True
         if self._asker.within.is_everything:
-            return bool(told.case_ids) or told.stored.fact.stream_id is not None
+            return bool(told.case_ids) or fact.stream_id is not None
         for case_id in told.case_ids:
             if await self._reaches(case_id):
                 return True
