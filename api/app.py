@@ -29,6 +29,7 @@ from api.routes import (
     streams,
     timeline,
     uploads,
+    words,
 )
 
 _Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own type: its messages are untyped dicts
@@ -54,6 +55,7 @@ ROUTERS = (
     audit.router,
     uploads.router,
     analysis.router,
+    words.router,
 )
 
 _POLICY = (

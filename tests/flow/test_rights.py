@@ -59,6 +59,8 @@ CASE = [
     Door("GET", "/api/v1/cases/{case}/members", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/events/{event}/proof", READ, UNIT_READ, READ),
     Door("POST", "/api/v1/cases/{case}/notes", NOTE, "commander reviewer", NOTE, {"text": "n"}),
+    Door("POST", "/api/v1/cases/{case}/corrections", NOTE, "commander reviewer", NOTE,
+         {"event_id": "ev_none", "text": "t"}, ok=(404,)),
     Door("PATCH", "/api/v1/cases/{case}", HANDLE, "commander", HANDLE, {"title": "t"}, (412,), {"If_Match": '"999"'}),
     Door("POST", "/api/v1/cases/{case}/steps", HANDLE, "commander", HANDLE, {"kind": "filing"}),
     Door("POST", "/api/v1/cases/{case}/items", HANDLE, "commander", HANDLE, {"kind": "text", "title": "t"}),
@@ -72,6 +74,9 @@ RECORDING = [
     Door("GET", "/api/v1/recordings/{recording}/media?end=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("HEAD", "/api/v1/recordings/{recording}/media?end=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("GET", "/api/v1/recordings/{recording}/still.jpg?at=1", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
+    Door("GET", "/api/v1/recordings/{recording}/words", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
+    Door("GET", "/api/v1/recordings/{recording}/subtitles.vtt", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
+    Door("GET", "/api/v1/recordings/{recording}/subtitles.srt", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("POST", "/api/v1/approvals", ASK, UNIT_READ + " analyst", ASK,
          {"what": "play", "purpose": "p", "recording_id": "{recording}", "start_s": 0, "end_s": 1}),
 ]  # fmt: skip
