@@ -11,8 +11,8 @@
 | 第六十三条, 百分之二十, 三分之一 | 第63条, 20%, 1/3 | |
 | 一百三十箱, 七个月, 两个半小时 | 130箱, 7个月, 2.5个小时 | |
 
-Left as they are: 一 alone (一下, 一起, 统一, 一个人), 十几, 三四天, 万一, 千万, and sayings (三天两头). Of English nothing
-is changed but digits grouped by commas.
+Left as they are: 一 alone (一下, 一起, 统一, 一个人), 十几, 三四天, 万一, 千万, and sayings (三天两头).
+Of English nothing is changed but digits grouped by commas.
 Known failures: names made of numbers that are in no list below; 三点五 is 3.5, also where 3:05 was meant.
 """
 
