@@ -100,12 +100,14 @@ def is_demo_model(model: str) -> bool:
 
 def spans_of(stored: Sequence[Stored]) -> tuple[Span, ...]:
     """Spans in their order, from the facts of one stream in the order of the log; other kinds are passed over."""
-    corrections: dict[str, Correction] = {}
-    for each in stored:
-        if each.fact.kind == CORRECTED:
-            corrections[str(each.fact.body["of_event"])] = _correction_of(each)
+    corrections = corrections_of(stored)
     said = [_said_of(each, corrections) for each in stored if each.fact.kind == HEARD]
     return tuple(_span_of(group) for group in _grouped(sorted(said, key=lambda each: (each.start_s, each.end_s))))
+
+
+def corrections_of(stored: Sequence[Stored]) -> dict[str, Correction]:
+    """The newest of each, by the event whose words it corrects; `stored` in the order of the log."""
+    return {str(each.fact.body.get("of_event")): _correction_of(each) for each in stored if each.fact.kind == CORRECTED}
 
 
 def chosen(spans: Sequence[Span], model: str = "") -> tuple[Said, ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cases import words
+from cases.appender import Stored
 from cases.casework.case_acts import case_named
 from cases.casework.rows import Case, Item, Recording, Step, all_of
 from cases.custody import proofs
@@ -18,6 +20,7 @@ from cases.custody.merkle import HashName, ReadTile
 from cases.facts import Fact, JsonValue, parse_entry
 from cases.store.engine import Store
 from cases.store.tables import case_events, events, items, links, recordings, steps
+from cases.words import Correction
 from pipeline.clock import rfc3339
 
 _PAGE = 500
@@ -87,6 +90,18 @@ class CaseFile:
             second = await proofs.inclusion(seq, head.size, self._read["sm3"], "sm3")
         return Entry(seq, raw, fact, learned_at_us, path, second)
 
+    async def corrections(self) -> dict[str, Correction]:
+        """What people of this case said was said, the newest each, by the event whose words it corrects."""
+        asked = (
+            select(events.c.seq, events.c.entry)
+            .join(case_events, case_events.c.seq == events.c.seq)
+            .where(case_events.c.case_id == self.case.case_id, events.c.kind == words.CORRECTED)
+            .where(events.c.seq < self.signed.head.size)
+            .order_by(events.c.seq)
+        )
+        rows = await self._connection.execute(asked)
+        return words.corrections_of([_stored(seq, entry) for seq, entry in rows])
+
     async def recordings(self) -> list[Recording]:
         """Those that are attached, each once, in the order of their start."""
         attached = select(links.c.recording_id).where(links.c.case_id == self.case.case_id, links.c.undone_us.is_(None))
@@ -106,6 +121,11 @@ class CaseFile:
             select(items).where(items.c.case_id == self.case.case_id).order_by(items.c.added_us, items.c.item_id),
         )  # fmt: skip
         return {"case": _tree(self.case), "steps": [_tree(each) for each in of_case], "items": [_tree(i) for i in kept]}
+
+
+def _stored(seq: int, entry: str) -> Stored:
+    fact, learned_at_us = parse_entry(entry.encode())
+    return Stored(seq, learned_at_us, fact)
 
 
 def folder_of(data: Path, recording: Recording) -> Path:

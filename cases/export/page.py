@@ -8,8 +8,10 @@ from datetime import datetime, timedelta, timezone
 from cases.casework import kinds
 from cases.casework.actor import PROGRAM
 from cases.custody.checkpoint import SignedHead
+from cases.export import spoken
 from cases.export.case_file import Entry
 from cases.facts import JsonValue
+from cases.words import Correction
 
 _BEIJING = timezone(timedelta(hours=8))
 _LATE_US = 60_000_000
@@ -24,6 +26,8 @@ _KINDS = {
     "RecordingRestored": "录制恢复",
     "TimestampsRepaired": "时间戳修正", "ViewStarted": "开始观看", "ViewEnded": "结束观看", "RelayStarted": "开始转发",
     "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
+    "WordsHeard": "话语", "WordsCorrected": "话语核对更正", "WordsFetched": "调阅话语文字", "AnalysisGap": "分析缺口",
+    "AnalysisGapClosed": "分析补齐", "AnalysisEased": "分析降级",
     "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "ItemFetched": "取走副本", "StillTaken": "截取照片",
 }  # fmt: skip
 _FIELDS = {
@@ -36,6 +40,8 @@ _FIELDS = {
     "class": "案件类别", "state": "状态", "kind": "案件类型", "version": "版本", "relay": "转发规则", "packets": "包数",
     "events": "事件数", "recordings": "录像数", "head_size": "日志头", "defects": "原件缺陷", "count": "次数",
     "case_kind": "案件类型", "index_sha256": "索引 SHA-256", "media": "片段",
+    "of_event": "所更正的事件", "previous_sha256": "此前文字 SHA-256", "stage": "分析环节", "behind_s": "落后（秒）",
+    "model": "模型", "form": "格式", "spans": "范围（秒）",
     "name": "文件名", "type": "文件类型", "lost_s": "缺失（秒）", "late_s": "拍摄后（秒）", "allowed_s": "规定（秒）",
     "captured_at_us": "拍摄时间（微秒，UTC）", "is_checksum_of_sender": "与发送方校验和一致", "unit": "机构",
 }  # fmt: skip
@@ -46,12 +52,17 @@ _HIDDEN = frozenset((
 _VALUES = {
     "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
     "task": "按任务", "upload": "上传",
+    "speech": "语音识别", "worker_lost": "分析进程中断", "behind": "落后过多", "overload": "超载",
+    "stage_failed": "分析环节故障", "model_missing": "缺少模型", "feed_lost": "与服务器断开",
+    "server_stopped": "服务停止",
     "publisher_lost": "设备断线", "publisher_silent": "设备无数据", "timestamp_jump": "时间戳跳变",
     "reader_slow": "写入过慢",
     "disk_full": "磁盘已满", "disk_error": "磁盘故障", "crash": "程序中断", "ended": "设备结束", "text": "文字",
     "sound": "录音", "video": "视频", "photo": "照片", "document": "文书", "paper": "纸质材料",
 }  # fmt: skip
-_VALUED = frozenset(("case_kind", "class", "how", "cause", "reason", "item_kind", "step_kind", "kind", "state"))
+_VALUED = frozenset(
+    ("case_kind", "class", "how", "cause", "reason", "item_kind", "step_kind", "kind", "state", "stage")
+)
 _CLASSES = {"ordinary": "一般", "major": "重大", "no_case": "不予立案"}
 _STATES = {"open": "办理中", "closed": "已结案"}
 _HEAD = """<!doctype html>
@@ -73,15 +84,19 @@ vertical-align:top;text-align:left;overflow-wrap:anywhere}} th{{background:#eee}
 
 
 async def parts(
-    pages: AsyncIterator[list[Entry]], about: Mapping[str, JsonValue], signed: SignedHead, later: int
+    pages: AsyncIterator[list[Entry]],
+    about: Mapping[str, JsonValue],
+    signed: SignedHead,
+    later: int,
+    corrections: Mapping[str, Correction],
 ) -> AsyncIterator[bytes]:
-    """The page, piece by piece."""
+    """The page, piece by piece. corrections: the newest of the case, by the event whose words they correct."""
     case = about["case"]
     assert isinstance(case, dict)  # noqa: S101 - made by `CaseFile.about`
     title = f"案卷时间线 {case['number']}"
     yield (_HEAD.format(title=_safe(title)) + _top(title, case, signed, later)).encode()
     async for entries in pages:
-        yield "".join(_row(each) for each in entries).encode()
+        yield "".join(_row(each, corrections) for each in entries).encode()
     yield b"</tbody></table>\n</body></html>\n"
 
 
@@ -102,16 +117,19 @@ def _top(title: str, case: Mapping[str, JsonValue], signed: SignedHead, later: i
     )
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: Entry, corrections: Mapping[str, Correction]) -> str:
     fact = entry.fact
     late = ""
     if entry.learned_at_us - fact.at_us > _LATE_US:
         late = f'<br><span class="late">补记：{_time(entry.learned_at_us)} 得知</span>'
-    shown = [
-        f"{_safe(_FIELDS.get(name, name))}：{_safe(_plain(name, value))}"
-        for name, value in fact.body.items()
-        if name not in _HIDDEN and value not in (None, "")
-    ]
+    if fact.kind == "WordsHeard":
+        shown = [_safe(line) for line in spoken.lines_of(fact, corrections.get(fact.event_id), _time)]
+    else:
+        shown = [
+            f"{_safe(_FIELDS.get(name, name))}：{_safe(_plain(name, value))}"
+            for name, value in fact.body.items()
+            if name not in _HIDDEN and value not in (None, "")
+        ]
     by = "系统" if fact.by == PROGRAM else _safe(str(fact.body.get("by_name", fact.by)))
     kind = _safe(_KINDS.get(fact.kind, fact.kind))
     return (

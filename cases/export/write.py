@@ -79,7 +79,10 @@ class _Writing:
         covered, later = await self._file.counts()
         about = await self._file.about()
         await self._stream(
-            "timeline.html", page.parts(self._file.entries(with_proofs=False), about, self._file.signed, later)
+            "timeline.html",
+            page.parts(
+                self._file.entries(with_proofs=False), about, self._file.signed, later, await self._file.corrections()
+            ),
         )
         await self._stream("timeline.json", _timeline(self._file.entries(with_proofs=False)))
         await self._stream("entries.jsonl", _entries(self._file.entries(with_proofs=True)))
