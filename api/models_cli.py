@@ -145,7 +145,7 @@ class _Bar:
 
 
 def _registry(config: Path | None) -> "Registry":
-    from api.logs import configure
+    from pipeline.logs import configure
     from models.registry import Registry
     from pipeline.settings import load
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 import anyio.to_thread
@@ -20,13 +20,12 @@ import structlog
 from models.base import Transcriber
 from models.entries import Engine, Entry
 from models.registry import Ready, Registry
-from models.speech.calibrate import calibrated
 from models.speech.entry import SpeechEntry
 from models.speech.normal import normal_form
 from models.speech.passage import Rules
 from models.speech.utterances import Utterances
 from models.speech.vad import SileroDetector
-from models.speech.whisper import WhisperTranscriber
+from models.speech.whisper import Calibration, WhisperTranscriber
 from pipeline.analyse.board import Lease, WorkerBoard
 from pipeline.analyse.follower import Follower
 from pipeline.analyse.hearing import Hearing
@@ -92,7 +91,10 @@ class Models:
         match ready.entry.engine:
             case Engine.FASTER_WHISPER:
                 device, threads = self._order.device, self._order.threads
-                whisper = calibrated(entry, "cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto", threads)
+                kind: Literal["auto", "cpu", "cuda"] = (
+                    "cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto"
+                )
+                whisper = WhisperTranscriber(entry, kind, Calibration(threads=threads))
                 return whisper, whisper.calibration.most_together
             case Engine.SENSE_VOICE | Engine.PARAFORMER:
                 from models.speech.sherpa import SherpaTranscriber

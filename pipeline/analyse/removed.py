@@ -22,7 +22,9 @@ class RemovedTexts:
         if not self._is_kept:
             return
         now = datetime.now(UTC)
-        line = json.dumps({"at": now.isoformat(timespec="milliseconds"), "reason": reason, "text": text}, ensure_ascii=False)
+        line = json.dumps(
+            {"at": now.isoformat(timespec="milliseconds"), "reason": reason, "text": text}, ensure_ascii=False
+        )
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

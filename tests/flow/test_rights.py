@@ -20,7 +20,8 @@ from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, needs("ffmpeg")]
 
-EVERYONE = " ".join(each for each in ROLES if each != "service")
+PEOPLE = [each for each in ROLES if each != "service"]
+EVERYONE = " ".join(PEOPLE)
 EAST, WEST = "东城所", "西城所"
 
 
@@ -77,6 +78,8 @@ RECORDING = [
     Door("GET", "/api/v1/recordings/{recording}/words", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("GET", "/api/v1/recordings/{recording}/subtitles.vtt", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
     Door("GET", "/api/v1/recordings/{recording}/subtitles.srt", RECORD, UNIT_READ + " analyst", RECORD, ok=(403,)),
+    Door("POST", "/api/v1/recordings/{recording}/analyses", "commander handler archivist", "commander archivist",
+         "commander handler archivist", {}, ok=(409,)),
     Door("POST", "/api/v1/approvals", ASK, UNIT_READ + " analyst", ASK,
          {"what": "play", "purpose": "p", "recording_id": "{recording}", "start_s": 0, "end_s": 1}),
 ]  # fmt: skip
@@ -96,6 +99,8 @@ PLAIN = [
     Door("DELETE", "/api/v1/session/held/tok_none", EVERYONE, ok=(404,)),
     Door("POST", "/api/v1/session/tokens", EVERYONE, body={"name": "t", "scopes": ["no.such"]}, ok=(422,)),
     Door("GET", "/api/v1/streams", "viewer commander officer handler reviewer system_admin"),
+    Door("GET", "/api/v1/analysis", "viewer commander officer handler reviewer system_admin"),
+    Door("GET", "/api/v1/recordings/rec_none/sound", "service", ok=(404,)),
     Door("GET", "/api/openapi.json", EVERYONE),
     Door("GET", "/api/docs", EVERYONE),
     Door("GET", "/api/v1/cases", READ),
@@ -149,6 +154,7 @@ ELSEWHERE = {
     "GET /api/v1/session/directory": "test_directory",
     "GET /api/v1/session/directory/callback": "test_directory",
     "GET /api/v1/events": "below: what a tail tells",
+    "GET /api/v1/captions": "test_hearing: who watches hears",
     "POST /api/v1/cases/{case_id}/recordings": "below: attaching what is out of reach",
     "DELETE /api/v1/cases/{case_id}/recordings/{link_id}": "as the other acts on a case",
     "POST /api/v1/cases/{case_id}/steps/{step_id}/end": "as the other acts on a case",
@@ -207,7 +213,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         binding = {"officer_id": officer["officer_id"]}
         assert server.ask(f"/api/v1/devices/{own_device}/bindings", "POST", binding).status == 201
         with server.access() as access:
-            for role in ROLES:
+            tokens["service"] = server.keep(access.create_token("service"))
+            for role in PEOPLE:
                 is_bureau = role.endswith("_admin")
                 account = access.accounts.add(
                     role.replace("_", "."), role, role, unit="" if is_bureau else EAST,

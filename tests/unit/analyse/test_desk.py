@@ -75,8 +75,11 @@ class Room:
         self.stage = Stage("speech", True, model="made", label=LABEL)
         self.marks = Marks(self.folder)
         self.desk = Desk(
-            self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self.events.append, 3600.0
+            self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self._tell, 3600.0
         )
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
 
     async def claim(self) -> Lease:
         with anyio.fail_after(5):
