@@ -56,7 +56,7 @@ class LiveFiles:
         try:
             kind, body = await self._answer(scope, found)
             headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-        except (AccessDenied, StreamUnknown, StorageError, _BadQuery, _TooManyWaiting, TimeoutError) as error:
+        except (AccessDenied, _MayNot, StreamUnknown, StorageError, _BadQuery, _TooManyWaiting, TimeoutError) as error:
             said = _refusal(error)
             status, headers, body = said.status_code, said.raw_headers, bytes(said.body)
         await send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers(scope)]})
@@ -65,7 +65,7 @@ class LiveFiles:
     async def _answer(self, scope: Scope, found: re.Match[str]) -> tuple[bytes, bytes]:
         """(content type, body).
 
-        Raises: AccessDenied, StreamUnknown, _BadQuery, _TooManyWaiting, TimeoutError.
+        Raises: AccessDenied, _MayNot, StreamUnknown, _BadQuery, _TooManyWaiting, TimeoutError.
         """
         query = parse_qs(scope["query_string"].decode("latin-1"))
         view = self._view(scope, found[1], query)
@@ -85,7 +85,7 @@ class LiveFiles:
     def _view(self, scope: Scope, stream_id: str, query: dict[str, list[str]]) -> HlsView:
         """The view this request belongs to; a first one with a right begins it.
 
-        Raises: AccessDenied: no right. StreamUnknown: no such stream is live.
+        Raises: AccessDenied: nobody we know. _MayNot: no right. StreamUnknown: no such stream is live.
         """
         views = self._doors.runtime.hls
         secret = query.get("session", [""])[0]
@@ -111,15 +111,17 @@ class LiveFiles:
         return views.begin(stream, watcher, right)
 
     def _principal(self, stream_id: str, ticket: str, bearer: str) -> tuple[Principal, str]:
-        """Who asks, and what for. Raises: AccessDenied."""
+        """Who asks, and what for. Raises: AccessDenied, _MayNot."""
         access, why = self._doors.access, "duty"
         if bearer:
             principal = access.who(bearer, kind="token")
         else:
             found = self._doors.tickets.redeem(ticket, stream_id)
             principal, why = access.named(found.principal_id), found.why
-        if principal is None or principal.needs or reach_of(principal, "streams.watch") is None:
-            raise AccessDenied("this token or ticket may not watch")
+        if principal is None:
+            raise AccessDenied("this token or ticket opens nothing")
+        if principal.needs or reach_of(principal, "streams.watch") is None:
+            raise _MayNot("this role may not watch, or its account is not set up yet")
         return principal, why
 
     def _living(self, stream_id: str) -> Stream:
@@ -127,6 +129,10 @@ class LiveFiles:
         if stream is None or stream.ended_monotonic_s is not None:
             raise StreamUnknown("no such stream is live")
         return stream
+
+
+class _MayNot(Exception):
+    """Raised when somebody we know asks for what the role may not do at all."""
 
 
 class _BadQuery(Exception):
@@ -153,11 +159,13 @@ def _waiting(view: HlsView) -> Iterator[None]:
 
 
 def _refusal(
-    error: AccessDenied | StreamUnknown | StorageError | _BadQuery | _TooManyWaiting | TimeoutError,
+    error: AccessDenied | _MayNot | StreamUnknown | StorageError | _BadQuery | _TooManyWaiting | TimeoutError,
 ) -> Response:
     match error:
         case AccessDenied():
             return problem(401, str(error))
+        case _MayNot():
+            return problem(403, str(error))
         case StreamUnknown():
             return problem(404, str(error))
         case StorageError():

@@ -45,7 +45,7 @@ def watched(shared_server: Server) -> Watched:
     return Watched(shared_server, shared_server.live_id("hls-camera"))
 
 
-def test_a_stranger_and_a_used_up_or_foreign_right_get_401(watched: Watched) -> None:
+def test_a_stranger_and_a_used_up_or_foreign_right_get_401_and_a_role_that_may_not_403(watched: Watched) -> None:
     ticket, session = watched.begin()
     for query in ({}, {"ticket": "nonsense"}, {"session": "nonsense"}):
         assert watched.file("index.m3u8", **query).status == 401
@@ -56,7 +56,7 @@ def test_a_stranger_and_a_used_up_or_foreign_right_get_401(watched: Watched) -> 
     assert watched.server.ask(f"/live/st_other/index.m3u8?ticket={ticket}", token="").status == 401
     with watched.server.access() as access:
         analyst = access.create_token("analyst")
-    assert watched.file("index.m3u8", token=analyst).status == 401
+    assert watched.file("index.m3u8", token=analyst).status == 403
 
 
 def test_the_same_ticket_and_a_token_go_on_with_their_view(watched: Watched) -> None:
