@@ -1,13 +1,16 @@
 """Recordings played over HTTP: asked for, approved by another, served to the second, logged, and cut off in time."""
 
+import contextlib
 import hashlib
 import json
 import re
 import socket
+import sqlite3
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,60 +167,114 @@ def test_ranges_of_bytes_are_parts_of_one_file_and_its_index_names_every_segment
     assert total_s == pytest.approx(60.0, abs=0.1)
 
 
-def test_playing_stops_within_a_second_of_the_withdrawal_and_of_the_end_of_the_account(kept: Kept) -> None:
+def cut_after(kept: Kept, token: str, end: Callable[[], float]) -> float:
+    """Read slowly, as a player does; `end` is called in the middle and says when, monotonic, the right is over.
+
+    How many seconds after that the last byte came, and that it was cut short of what was promised.
+    """
+    with socket.create_connection(("127.0.0.1", kept.server.port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        request = f"GET {kept.path}/media?start=0&end=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        connection.sendall(request.encode())
+        connection.settimeout(10)
+        got, promised, over_s = 0, 0, 0.0
+        while True:
+            try:
+                data = connection.recv(32_768)
+            except ConnectionResetError:
+                break
+            if not data:
+                break
+            if not promised:
+                promised = int(re.search(rb"content-length: (\d+)", data)[1])  # type: ignore[index]
+            got += len(data)
+            if got > 500_000 and not over_s:
+                over_s = end()
+            time.sleep(0.01)
+        assert over_s
+        assert got < promised
+        return time.monotonic() - over_s
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "ended"])
+def test_playing_stops_within_a_second_of_the_withdrawal_and_of_the_end_of_the_account(kept: Kept, how: str) -> None:
     server = kept.server
-    for how in ("withdrawn", "ended"):
-        with server.access() as access:
-            token = server.keep(access.create_token("commander", how))
-            principal = access.who(token, kind="token")
-        wanted: dict[str, object] = {
-            "what": "play", "recording_id": kept.recording_id, "start_s": 0, "end_s": 60, "purpose": "复核",
-        }  # fmt: skip
-        approval = allow(server, wanted, token)
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-            request = (
-                f"GET {kept.path}/media?start=0&end=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
-            )
-            connection.sendall(request.encode())
-            connection.settimeout(10)
-            got, promised = 0, 0
-            cut_s = 0.0
-            while True:
-                try:
-                    data = connection.recv(32_768)
-                except ConnectionResetError:
-                    break
-                if not data:
-                    break
-                if not promised:
-                    promised = int(re.search(rb"content-length: (\d+)", data)[1])  # type: ignore[index]
-                got += len(data)
-                if got > 500_000 and not cut_s:
-                    cut_s = time.monotonic()
-                    if how == "withdrawn":
-                        where = f"/api/v1/approvals/{approval['approval_id']}"
-                        assert server.ask(where, "DELETE", token=token).status == 200
-                    else:
-                        assert principal is not None
-                        with server.access() as access:
-                            access.end(principal.principal_id)
-                time.sleep(0.01)
-            assert cut_s
-            assert time.monotonic() - cut_s < 1.5
-            assert got < promised
+    with server.access() as access:
+        token = server.keep(access.create_token("commander", how))
+        principal = access.who(token, kind="token")
+    wanted: dict[str, object] = {"what": "play", "recording_id": kept.recording_id, "start_s": 0, "end_s": 60}
+    approval = allow(server, wanted, token)
+
+    def end() -> float:
+        if how == "withdrawn":
+            where = f"/api/v1/approvals/{approval['approval_id']}"
+            assert server.ask(where, "DELETE", token=token).status == 200
+        else:
+            assert principal is not None
+            with server.access() as access:
+                access.end(principal.principal_id)
+        return time.monotonic()
+
+    assert cut_after(kept, token, end) < 1.5
 
 
 def test_an_approval_ends_by_itself_in_the_middle_of_playing(kept: Kept) -> None:
+    """The shortest approval is a minute: the end that stands in the store is moved near, as no route could."""
     server = kept.server
-    asked = server.ask(
-        "/api/v1/approvals", "POST",
-        {"what": "play", "purpose": "p", "recording_id": kept.recording_id, "start_s": 40, "end_s": 50},
-    )  # fmt: skip
     with server.access() as access:
+        token = server.keep(access.create_token("commander", "until"))
+        audit = server.keep(access.create_token("audit_admin", "auditor"))
         judge = server.keep(access.create_token("archivist", "judge"))
-    where = f"/api/v1/approvals/{asked.tree()['approval_id']}/decision"
+    wanted: dict[str, object] = {"what": "play", "recording_id": kept.recording_id, "start_s": 0, "end_s": 60}
+    approval = allow(server, wanted, token)
+    approval_id = approval["approval_id"]
+
+    def end() -> float:
+        with contextlib.closing(sqlite3.connect(server.data / "record.db", timeout=10)) as store, store:
+            expires_s = time.time() + 0.7
+            changed = store.execute(
+                "UPDATE approvals SET expires_us = ? WHERE approval_id = ?", (round(expires_s * 1e6), approval_id)
+            )
+            assert changed.rowcount == 1
+        return time.monotonic() + expires_s - time.time()
+
+    assert -0.1 < cut_after(kept, token, end) < 1.5, "not before its time, and not long after"
+    assert kept.play(0, 60, token=token).status == 403
+
+    def reasons() -> list[object]:
+        told = server.ask("/api/v1/audit?kinds=PlaybackEnded", token=audit).items()
+        return [each["reason"] for each in told if each["approval_id"] == approval_id]
+
+    until(lambda: reasons() != [], "the end in the audit")
+    asked = server.ask("/api/v1/approvals", "POST", {**wanted, "purpose": "p"}, token=token).tree()
+    where = f"/api/v1/approvals/{asked['approval_id']}/decision"
     assert server.ask(where, "POST", {"verdict": "approved", "days": 1e-9}, token=judge).status == 422
+
+
+def test_of_ten_who_decide_at_the_same_moment_one_does_and_two_on_a_major_case(kept: Kept) -> None:
+    server = kept.server
+    with server.access() as access:
+        judges = [server.keep(access.create_token("archivist", f"at once {number}")) for number in range(10)]
+    case = server.ask("/api/v1/cases", "POST", {"number": "大案", "title": "t", "class": "major"}).tree()
+    play = {"what": "play", "purpose": "p", "recording_id": kept.recording_id, "start_s": 0, "end_s": 5}
+    copy = {"what": "copy", "purpose": "p", "case_id": case["case_id"]}
+    for wanted, needed in ((play, 1), (copy, 2)):
+        approval = server.ask("/api/v1/approvals", "POST", wanted).tree()
+        where = f"/api/v1/approvals/{approval['approval_id']}/decision"
+
+        def decide(number: int, where: str = where) -> Answer:
+            verdict = {"verdict": "approved", "days": 1 + number}
+            return server.ask(where, "POST", verdict, token=judges[number])
+
+        with ThreadPoolExecutor(len(judges)) as pool:
+            answers = list(pool.map(decide, range(len(judges))))
+        assert sorted(answer.status for answer in answers) == [200] * needed + [409] * (len(judges) - needed)
+        decided = [answer.tree() for answer in answers if answer.status == 200]
+        assert [each["state"] for each in decided].count("approved") == 1
+        listed = {each["approval_id"]: each for each in server.ask("/api/v1/approvals?limit=500").items()}
+        found = listed[approval["approval_id"]]
+        assert (found["state"], found["given"]) == ("approved", needed)
+        assert found["expires_at"] in [each["expires_at"] for each in decided]
 
 
 def test_nobody_decides_on_his_own_and_two_who_race_are_one(kept: Kept) -> None:
