@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
+from api import examples
 from api.doors import Doors
 from api.metrics import render
 from api.permissions import PUBLIC, require
@@ -60,5 +61,5 @@ async def docs(_: Annotated[Principal, Depends(require("schema.read"))]) -> Resp
 
 @router.get("/api/openapi.json", include_in_schema=False)
 async def openapi(request: Request, _: Annotated[Principal, Depends(require("schema.read"))]) -> JSONResponse:
-    """The schema of this API."""
-    return JSONResponse(request.app.openapi())
+    """The schema of this API, with examples in both languages."""
+    return JSONResponse(examples.put_in(request.app.openapi()))
