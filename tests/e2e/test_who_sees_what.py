@@ -120,6 +120,13 @@ def test_a_new_account_is_set_up_in_the_browser_and_cut_off_by_another(chromium:
     security = person(chromium, demo, "security")
     security.click("[data-user=newcomer] [data-action=disable]")
     page.locator("[data-form=sign-in]").wait_for(timeout=10_000)
+    security.click("[data-action=units]")
+    for name, parent in (("测试分局", ""), ("测试所", "测试分局")):
+        security.fill("[name=unit]", name)
+        security.select_option("[name=parent]", parent)
+        security.click("[data-form=unit] button")
+        security.locator(f"[data-unit={name}]").wait_for()
+    assert security.locator("[data-unit=测试所]").get_attribute("data-depth") == "1"
     for each in (page, security):
         each.context.close()
 

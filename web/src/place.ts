@@ -3,7 +3,7 @@
 import { onBeforeUnmount, onMounted, readonly, ref, type Ref } from "vue";
 
 export type Place =
-  | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "devices" | "audit" | "me" }
+  | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
   | { readonly name: "case"; readonly caseId: string }
   | { readonly name: "together"; readonly caseId: string }
   | { readonly name: "recording"; readonly recordingId: string };
@@ -22,6 +22,7 @@ export const PAGES: readonly Page[] = [
   { name: "approvals", permission: "approvals.ask" },
   { name: "audit", permission: "audit.read" },
   { name: "users", permission: "users.list" },
+  { name: "units", permission: "users.list" },
   { name: "devices", permission: "devices.manage" },
   { name: "me", permission: "session.own" },
 ];

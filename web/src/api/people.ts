@@ -15,6 +15,11 @@ export interface Account {
   readonly version: number;
 }
 
+export interface Unit {
+  readonly name: string;
+  readonly parent: string | null;
+}
+
 export interface Device {
   readonly device_id: string;
   readonly name: string;
@@ -137,6 +142,15 @@ export async function actOnUser(accountId: string, act: "disable" | "enable"): P
 
 export async function linkForUser(accountId: string): Promise<string> {
   return ((await ask("POST", `/api/v1/users/${id(accountId)}/link`)) as { link: string }).link;
+}
+
+export async function listUnits(): Promise<Page<Unit>> {
+  return (await ask("GET", "/api/v1/units")) as Page<Unit>;
+}
+
+/** A new unit, or one that hangs elsewhere from now on. */
+export async function placeUnit(name: string, parent: string | null): Promise<void> {
+  await ask("PUT", "/api/v1/units", { body: { name, parent } });
 }
 
 export async function listDevices(): Promise<Page<Device>> {
