@@ -73,13 +73,14 @@ async def play(
 
     Only with an approval in force that names all of the span; 403 without one. Its first picture is the key frame at
     or before `start`, where the approval reaches back to it; `X-Media-Start` says which second the file's time 0 is.
-    What is sent is logged, to the second. It stops within a second of the approval's end.
+    What is sent is logged, to the second. It stops within a second of the approval's end. The file says whose it is.
     """
     doors: Doors = request.app.state.doors
     recording, approval, end_s = await _allowed(doors, asker, recording_id, start, end)
     must_be_logged(request)
     folder = _folder(doors, recording)
-    span = await anyio.to_thread.run_sync(doors.playback.span, folder, start, end_s, approval.start_ms / 1000)
+    note = f"OnRecord playback; recording {recording_id}; approval {approval.approval_id}; viewer {asker.principal.by}"
+    span = await anyio.to_thread.run_sync(doors.playback.span, folder, start, end_s, approval.start_ms / 1000, note)
     headers = {
         "Accept-Ranges": "bytes", "ETag": f'"{span.etag}"', "X-Media-Start": f"{span.start_s:.4f}",
         "X-Media-End": f"{span.end_s:.4f}", "Cache-Control": "no-store",

@@ -13,15 +13,19 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from pipeline.errors import BoxMalformed, EvidenceError, StateConflict, StorageError, ThingUnknown
-from pipeline.fmp4.boxes import full_box
+from pipeline.fmp4.boxes import box, full_box
 from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, fragment, walk
 from pipeline.fmp4.init import init_segment, init_size, read_init
 from pipeline.media import Gap, Track
 from pipeline.record import lines
 from pipeline.record.lines import HeadLine, RecordingLine, SegmentLine
 from pipeline.record.manifest import NAME
+
+NOTE_ID = UUID("6f6e7265-636f-5264-8e6f-746500000001")
+"""Of the box (ISO/IEC 14496-12, 11.1) that holds whose copy a file is: UTF-8 text to the end of the box."""
 
 _SLACK_S = 0.001
 _KNOWN = 64  # manifests whose lines are kept
@@ -112,8 +116,9 @@ class Playback:
                 return max((key for key in keys if key <= at_s + _SLACK_S), default=at_s)
         return at_s
 
-    def span(self, folder: Path, start_s: float, end_s: float, allowed_from_s: float) -> Span:
-        """allowed_from_s: no picture before it is sent, not even to begin decoding with.
+    def span(self, folder: Path, start_s: float, end_s: float, allowed_from_s: float, note: str = "") -> Span:
+        """allowed_from_s: no picture before it is sent, not even to begin decoding with. note: whose copy it is; it
+        stands in a box that players skip.
 
         Raises: ThingUnknown: nothing is recorded there. StateConflict: the tracks change within the span.
         EvidenceError: a file is not what its manifest says. StorageError.
@@ -163,9 +168,13 @@ class Playback:
         if not parts:
             raise ThingUnknown("nothing is recorded there, or it is not on record yet")
         ordered = tuple(tracks[number] for number in sorted(tracks))
-        header = init_segment(ordered) + _sidx(parts, ordered)
+        header = (
+            init_segment(ordered)
+            + (box(b"uuid", NOTE_ID.bytes + note.encode()) if note else b"")
+            + _sidx(parts, ordered)
+        )
         named = "\n".join(
-            [*(f"{part.line.sha256} {part.size_bytes}" for part in parts), repr(sorted(origins.items()))]
+            [*(f"{part.line.sha256} {part.size_bytes}" for part in parts), repr(sorted(origins.items())), note]
         )  # fmt: skip
         codecs = ", ".join(track.codec for track in ordered)
         return Span(

@@ -98,6 +98,11 @@ def test_exactly_20_s_are_asked_for_approved_played_and_logged(kept: Kept, tmp_p
     duration_s = probe(path)
     assert duration_s == pytest.approx(20.0, abs=0.045)
     assert len(pictures(answer.body)) == 500
+    with server.access() as access:
+        principal = access.who(server.token, kind="token")
+    assert principal is not None
+    note = f"recording {kept.recording_id}; approval {approval['approval_id']}; viewer {principal.by}"
+    assert note.encode() in answer.body[: answer.body.index(b"sidx")], "whoever keeps a copy is named in it"
     for start, end in ((9.9, 30), (10, 30.1), (0, 60), (29, 31)):
         assert kept.play(start, end).status == 403, (start, end)
     with server.access() as access:
