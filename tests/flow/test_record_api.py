@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -264,6 +265,9 @@ def test_a_case_is_exported_while_it_is_recorded_and_afterwards_and_both_copies_
 
         until(lambda: len(made()) == 3, "three copies on the timeline")
         assert made()[-1] == "console"
+        for name, by in zip(("during.zip", "after.zip", "console.zip"), made(), strict=True):
+            with zipfile.ZipFile(tmp_path / name) as copy:
+                assert json.loads(copy.read("index.json"))["exported_by"].startswith(str(by)), "it names who made it"
         assert ask(server, "GET", "/exports/exp_x")[0] == 404
         assert ask(server, "POST", "/cases/case_x/exports")[0] == 404
         assert onrecord(tmp_path / "data", "export", "沪2", "--out", str(tmp_path / "no.zip")).returncode == 1
