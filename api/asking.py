@@ -100,6 +100,22 @@ def named_place_of(cursor: str) -> tuple[int, str]:
     return first, second
 
 
+def paged(found: Sequence[T], key: Callable[[T], str], limit: int, cursor: str) -> tuple[Sequence[T], str | None]:
+    """(at most `limit` of what is found behind the cursor, the cursor of what follows). key: unique, in rising order.
+
+    For lists that are held in memory as a whole. Raises: ValueRefused.
+    """
+    after = ""
+    if cursor:
+        first, second = _parts(cursor)
+        if first != 0 or not isinstance(second, str):
+            raise ValueRefused("cursor", "it is none of ours; begin without one")
+        after = second
+    ordered = sorted((each for each in found if not cursor or key(each) > after), key=key)
+    page = ordered[:limit]
+    return page, cursor_of(0, key(page[-1])) if len(ordered) > limit else None
+
+
 def _parts(cursor: str) -> tuple[object, object]:
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

@@ -6,9 +6,9 @@ does both, and none of them sees a picture.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
-from api.asking import version_of
+from api.asking import paged, version_of
 from api.doors import Doors
 from api.permissions import Asker, require
 from api.qr import svg_of
@@ -39,12 +39,16 @@ Lister = Annotated[Asker, Depends(require("users.list"))]
 SystemAdmin = Annotated[Asker, Depends(require("users.manage"))]
 SecurityAdmin = Annotated[Asker, Depends(require("users.rights"))]
 DeviceAdmin = Annotated[Asker, Depends(require("devices.manage"))]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str, Query(max_length=4000)]
 
 
 @router.get("/users")
-async def list_users(request: Request, _: Lister) -> UsersOut:
+async def list_users(request: Request, _: Lister, limit: Limit = 500, cursor: Cursor = "") -> UsersOut:
+    """By their sign-in names."""
     doors: Doors = request.app.state.doors
-    return UsersOut(items=[_out(doors, each) for each in doors.access.accounts.all()])
+    page, more = paged(doors.access.accounts.all(), lambda each: each.login, limit, cursor)
+    return UsersOut(items=[_out(doors, each) for each in page], next_cursor=more)
 
 
 @router.post("/users", status_code=201)
@@ -132,9 +136,13 @@ async def forget_totp(request: Request, asker: SecurityAdmin, account_id: str) -
 
 
 @router.get("/units")
-async def list_units(request: Request, _: Annotated[Asker, Depends(require("units.list"))]) -> UnitsOut:
+async def list_units(
+    request: Request, _: Annotated[Asker, Depends(require("units.list"))], limit: Limit = 500, cursor: Cursor = ""
+) -> UnitsOut:
+    """By their names."""
     doors: Doors = request.app.state.doors
-    return UnitsOut(items=[UnitOut(name=name, parent=parent) for name, parent in doors.access.units.all()])
+    page, more = paged(doors.access.units.all(), lambda each: each[0], limit, cursor)
+    return UnitsOut(items=[UnitOut(name=name, parent=parent) for name, parent in page], next_cursor=more)
 
 
 @router.put("/units", status_code=204)
@@ -145,9 +153,12 @@ async def put_unit(request: Request, asker: SecurityAdmin, wanted: UnitIn) -> No
 
 
 @router.get("/devices")
-async def list_devices(request: Request, _: DeviceAdmin) -> DevicesOut:
+async def list_devices(request: Request, _: DeviceAdmin, limit: Limit = 500, cursor: Cursor = "") -> DevicesOut:
+    """By their names."""
     doors: Doors = request.app.state.doors
-    return DevicesOut(items=[device_out(each) for each in doors.access.devices()])
+    found = doors.access.devices()
+    page, more = paged(found, lambda each: f"{each.device.name} {each.device.device_id}", limit, cursor)
+    return DevicesOut(items=[device_out(each) for each in page], next_cursor=more)
 
 
 @router.post("/devices", status_code=201)

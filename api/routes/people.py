@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.asking import actor_of, cursor_of, named_place_of, record_of
+from api.asking import actor_of, cursor_of, named_place_of, paged, record_of
 from api.doors import Doors
 from api.permissions import Asker, require
 from api.schemas.record import (
@@ -39,10 +39,17 @@ Staff = Annotated[Asker, Depends(require("people.manage"))]
 
 
 @router.get("/officers")
-async def list_officers(request: Request, _: Reader) -> OfficersOut:
+async def list_officers(
+    request: Request,
+    _: Reader,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    cursor: Annotated[str, Query(max_length=4000)] = "",
+) -> OfficersOut:
+    """By the numbers of their certificates."""
     async with record_of(request).store.reading() as connection:
         found = await all_of(connection, Officer, OFFICERS.order_by(officers.c.certificate_number))
-    return OfficersOut(items=[officer_out(each) for each in found])
+    page, more = paged(found, lambda each: f"{each.certificate_number} {each.officer_id}", limit, cursor)
+    return OfficersOut(items=[officer_out(each) for each in page], next_cursor=more)
 
 
 @router.post("/officers", status_code=201)

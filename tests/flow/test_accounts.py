@@ -298,3 +298,31 @@ def test_what_happens_to_accounts_stands_in_the_log_and_no_secret_does(server: S
     assert GOOD not in everything
     for secret in server.secrets:
         assert secret not in everything
+
+
+def test_long_lists_come_in_pages_that_hold_each_thing_once(server: Server) -> None:
+    with server.access() as access:
+        admin = server.keep(access.create_token("system_admin", "lists"))
+        for number in range(7):
+            access.units.put(f"机构 {number}", None)
+            access.add_device("the same name", "", "")
+            access.accounts.add(f"paged.{number}", "页", "viewer")
+    for number in range(7):
+        body = {"name": f"警员 {number}", "certificate_number": f"页 {number}", "unit": "机构"}
+        assert server.ask("/api/v1/officers", "POST", body).status == 201
+    for path, key, token in (
+        ("/api/v1/users", "account_id", admin), ("/api/v1/units", "name", admin),
+        ("/api/v1/devices", "device_id", admin), ("/api/v1/officers", "officer_id", server.token),
+    ):  # fmt: skip
+        whole = [each[key] for each in server.ask(path, token=token).items()]
+        assert len(whole) >= 7
+        seen: list[object] = []
+        cursor: object = ""
+        while cursor is not None:
+            page = server.ask(f"{path}?limit=3&cursor={cursor}", token=token)
+            assert len(page.items()) <= 3
+            seen += [each[key] for each in page.items()]
+            cursor = page.tree()["next_cursor"]
+        assert seen == whole
+        for bad in ("x", "WzEsMl0", "bnVsbA"):
+            assert server.ask(f"{path}?cursor={bad}", token=token).status == 422, bad

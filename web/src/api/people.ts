@@ -123,8 +123,20 @@ export async function makeToken(name: string, scopes: readonly string[], days: n
   return ((await ask("POST", "/api/v1/session/tokens", { body: { name, scopes, days } })) as { token: string }).token;
 }
 
+/** The whole of a list that is short enough for one page of ours. */
+async function whole<Item>(path: string): Promise<Page<Item>> {
+  const items: Item[] = [];
+  let cursor: string | null = "";
+  while (cursor !== null) {
+    const page = (await ask("GET", `${path}?${new URLSearchParams({ limit: "1000", cursor })}`)) as Page<Item>;
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return { items, next_cursor: null };
+}
+
 export async function listUsers(): Promise<Page<Account>> {
-  return (await ask("GET", "/api/v1/users")) as Page<Account>;
+  return whole<Account>("/api/v1/users");
 }
 
 export async function addUser(login: string, name: string, role: string): Promise<string> {
@@ -145,7 +157,7 @@ export async function linkForUser(accountId: string): Promise<string> {
 }
 
 export async function listUnits(): Promise<Page<Unit>> {
-  return (await ask("GET", "/api/v1/units")) as Page<Unit>;
+  return whole<Unit>("/api/v1/units");
 }
 
 /** A new unit, or one that hangs elsewhere from now on. */
@@ -154,7 +166,7 @@ export async function placeUnit(name: string, parent: string | null): Promise<vo
 }
 
 export async function listDevices(): Promise<Page<Device>> {
-  return (await ask("GET", "/api/v1/devices")) as Page<Device>;
+  return whole<Device>("/api/v1/devices");
 }
 
 export async function addDevice(name: string, officer: string, unit: string): Promise<DeviceMade> {
