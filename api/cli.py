@@ -49,6 +49,7 @@ class Bench(StrEnum):
     LATENCY = "latency"
     RECOVERY = "recovery"
     TIMELINE = "timeline"
+    ACCESS = "access"
 
 
 class By(StrEnum):

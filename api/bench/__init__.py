@@ -19,7 +19,7 @@ def run(name: str, *, by: str = "ws", source: str = "rtmp", events: int = 1_000_
 
 
 def _benches(by: str, source: str, events: int) -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import fanout, fanout_hls, ingest, latency, recovery, timeline
+    from api.bench import access, fanout, fanout_hls, ingest, latency, recovery, timeline
 
     return {
         "ingest": functools.partial(ingest.run, source=source),
@@ -27,6 +27,7 @@ def _benches(by: str, source: str, events: int) -> dict[str, Callable[[], dict[s
         "latency": latency.run,
         "recovery": recovery.run,
         "timeline": functools.partial(timeline.run, events),
+        "access": access.run,
     }
 
 

@@ -86,7 +86,7 @@ def glass_to_glass(base_url: str, sign_in_link: str, seconds: float) -> dict[str
     GPU). tiles: videos on the wall.
     Raises: WorkerFailed: no Chromium, or the wall shows no pictures within 30 s.
     """
-    with _browser_page() as page:
+    with browser_page() as page:
         _open_wall(page, base_url, sign_in_link)
         page.wait_for_timeout(_SETTLE_S * 1000)
         page.evaluate("startWatching()")
@@ -166,7 +166,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _browser_page() -> Iterator["Page"]:
+def browser_page() -> Iterator["Page"]:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:

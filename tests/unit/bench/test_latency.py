@@ -55,7 +55,7 @@ def test_a_wall_on_which_nothing_is_read_is_a_failure_and_no_figure() -> None:
 @pytest.mark.skipif(not Path(latency.CHROMIUM).exists(), reason="not installed: chromium (make system)")
 def test_a_page_notes_the_pictures_that_a_video_shows() -> None:
     source = "data:video/mp4;base64," + base64.b64encode(clip(50)).decode()
-    with latency._browser_page() as page:
+    with latency.browser_page() as page:
         page.set_content("<video muted playsinline></video>")
         for script in latency._SCRIPTS:
             page.evaluate(script.read_text(encoding="utf-8"))
