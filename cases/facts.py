@@ -66,9 +66,9 @@ class Fact:
 
 
 def fact_of(event: Event) -> Fact:
-    """What the media side tells, as it is stored."""
+    """What the media side tells, as it is stored; a field that says nothing (None) is left out."""
     fields = {name: getattr(event, name) for name in (each.name for each in dataclasses.fields(event))}
-    body = {name: value for name, value in fields.items() if name not in _OWN}
+    body = {name: value for name, value in fields.items() if name not in _OWN and value is not None}
     return Fact(
         event_id=event.event_id,
         kind=type(event).__name__,

@@ -76,6 +76,7 @@ def record(stream: Stream, recorder: Recorder) -> Recording:
     recording = recorder.open(stream.stream_id, stream.device, stream.started_at)
     stream.attach(recording)
     stream.pressure = lambda: recording.pressure
+    recording.device_offset_s = lambda: stream.device_offset_s
     return recording
 
 

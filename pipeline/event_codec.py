@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Callable, Mapping
+from types import UnionType
 from typing import get_args, get_type_hints
 
 from pipeline.errors import EvidenceError
 from pipeline.events import Event
 
 _KINDS: dict[str, Callable[..., Event]] = {each.__name__: each for each in get_args(Event)}
-_FIELDS: dict[str, dict[str, type]] = {each.__name__: get_type_hints(each) for each in get_args(Event)}
+_FIELDS: dict[str, dict[str, type | UnionType]] = {each.__name__: get_type_hints(each) for each in get_args(Event)}
 
 
 def tree_of(event: Event) -> dict[str, str | int | float | bool]:
-    """`event` as one level of JSON, its kind among its fields."""
+    """`event` as one level of JSON, its kind among its fields; without those that say nothing (None)."""
     kind = type(event).__name__
-    return {"kind": kind, **{name: getattr(event, name) for name in _FIELDS[kind]}}
+    values = {name: getattr(event, name) for name in _FIELDS[kind]}
+    return {"kind": kind, **{name: value for name, value in values.items() if value is not None}}
 
 
 def event_from(tree: Mapping[str, object]) -> Event:
@@ -36,8 +38,13 @@ def event_from(tree: Mapping[str, object]) -> Event:
         raise EvidenceError(f"a {kind} that lacks a field") from error
 
 
-def _is_of(value: object, kind: type) -> bool:
-    """Whole numbers stay whole where a float is meant: an id is made of how a number is written."""
+def _is_of(value: object, kind: type | UnionType) -> bool:
+    """Whole numbers stay whole where a float is meant: an id is made of how a number is written.
+
+    What may be None is left out, never written.
+    """
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
     if kind is float:
         return type(value) is int or (type(value) is float and math.isfinite(value))
     return type(value) is kind

@@ -102,7 +102,11 @@ class RecordingStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentClosed:
-    """A segment file is complete, on disk past every cache, and in its manifest."""
+    """A segment file is complete, on disk past every cache, and in its manifest.
+
+    captured_at: RFC 3339, arrival here of its first fragment. device_at: what the device's own clock showed then, and
+    device_offset_s: that less ours, by the device's last report; None where it said nothing, or an older release told.
+    """
 
     at: float
     stream_id: str
@@ -112,6 +116,9 @@ class SegmentClosed:
     size_bytes: int
     start_s: float
     end_s: float
+    captured_at: str | None = None
+    device_at: str | None = None
+    device_offset_s: float | None = None
     by: str = "onrecord"
 
     @property

@@ -201,6 +201,8 @@ class Stream:
         self.ended_monotonic_s: float | None = None
         self.last_key: Fragment | None = None
         self.last_packet_s = clock.monotonic_s()
+        self.device_offset_s: float | None = None
+        """The device's wall clock less ours, by its last report; None while its connection has said nothing."""
         self._settings = settings
         self._clock = clock
         self._began_s = clock.monotonic_s() - late_s
@@ -296,6 +298,7 @@ class Stream:
     def interrupt(self) -> None:
         """The publisher is gone; readers stay."""
         self.state = StreamState.RECONNECTING
+        self.device_offset_s = None
         self.counts.interruptions += 1
         self._key_marks.clear()
         if self._gap_from is None and self.counts.fragments:

@@ -251,6 +251,10 @@ class DevicePublication:
         if self.is_connected and self.stream is not None:
             self.stream.publish(packet)
 
+    def say_time(self, device_s: float, arrival_s: float) -> None:
+        if self.is_connected and self.stream is not None:
+            self.stream.device_offset_s = device_s - arrival_s
+
     @property
     def pressure(self) -> float:
         return self.stream.pressure() if self.stream is not None else 0.0

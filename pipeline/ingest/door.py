@@ -27,6 +27,13 @@ class Publication(Protocol):
         """One access unit, its times in ticks of its track on the *device's* axis, unrepaired."""
         ...
 
+    def say_time(self, device_s: float, arrival_s: float) -> None:
+        """The device says that its own clock shows `device_s`; that came at `arrival_s` by ours. Both UTC seconds.
+
+        Before the first `set_tracks` nobody hears it.
+        """
+        ...
+
     @property
     def pressure(self) -> float:
         """How full the recorder's hold is, 0 to 1. Who sends faster than media plays, and can wait, then waits."""

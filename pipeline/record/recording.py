@@ -5,6 +5,7 @@ segment or in a Gap of the manifest; what is not yet synced is kept in the ring 
 """
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import assert_never
@@ -43,6 +44,8 @@ class Recording:
         self.line = line
         self.is_failed = False
         self.is_ended = False
+        self.device_offset_s: Callable[[], float | None] = _says_nothing
+        """The device's clock less ours; asked when a segment is closed. Set by whoever has the stream."""
         self._settings = settings
         self._max_bytes = settings.segment_max_bytes
         self._hold_bytes = settings.hold_bytes
@@ -212,6 +215,7 @@ class Recording:
             segment.discard(self._store.folder)
             return
         self._number += 1
+        segment.device_offset_s = self.device_offset_s()
         segment.is_synced = False
         self._closing.append(segment)
 
@@ -296,3 +300,7 @@ class Recording:
         self._is_behind = False
         if self._end_reason is not None:
             self._finish_segment()
+
+
+def _says_nothing() -> float | None:
+    return None

@@ -37,7 +37,8 @@ def segment_facts(ids: RecordingLine, line: SegmentLine, at: float) -> Iterator[
     """A closed segment and the holes before it or in it."""
     yield SegmentClosed(
         at=at, stream_id=ids.stream_id, recording_id=ids.recording_id, file=line.file, sha256=line.sha256,
-        size_bytes=line.size_bytes, start_s=line.first_pts_s, end_s=line.end_s,
+        size_bytes=line.size_bytes, start_s=line.first_pts_s, end_s=line.end_s, captured_at=line.captured_at,
+        device_at=line.device_at, device_offset_s=line.device_offset_s,
     )  # fmt: skip
     for gap in line.gaps:
         yield _lost(ids, gap, at)

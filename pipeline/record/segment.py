@@ -20,12 +20,13 @@ class Segment:
     has_name: the folder was synced since it was made. is_synced: nothing was written since the last sync.
     is_lined: its line is on its way to the manifest.
     gaps: what is missing, learnt while this segment was open or before it with none open.
+    device_offset_s: the device's clock less ours; None while it has said nothing.
     """
 
     __slots__ = (
-        "_base", "_captured_at", "_captured_until", "_codecs", "_conversions", "_disk", "_hash", "descriptor", "end_s",
-        "file", "first_pts_s", "gaps", "has_name", "init_bytes", "is_lined", "is_suspect", "is_synced", "is_torn",
-        "last_pts_s", "rotate_at_s", "size_bytes",
+        "_base", "_captured_at", "_captured_until", "_codecs", "_conversions", "_disk", "_hash", "descriptor",
+        "device_offset_s", "end_s", "file", "first_pts_s", "gaps", "has_name", "init_bytes", "is_lined", "is_suspect",
+        "is_synced", "is_torn", "last_pts_s", "rotate_at_s", "size_bytes",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, file: str, first: Fragment, codecs: tuple[str, ...], disk: Disk) -> None:
@@ -36,6 +37,7 @@ class Segment:
         self.end_s = first.pts_s + first.duration_s
         self.rotate_at_s = 0.0
         self.gaps: list[Gap] = []
+        self.device_offset_s: float | None = None
         self.is_torn = False
         self.is_suspect = False
         self.has_name = False
@@ -112,9 +114,11 @@ class Segment:
 
     def line(self) -> SegmentLine:
         """What the manifest says of this file; `prev` is filled in by the chain."""
+        offset_s = None if self.device_offset_s is None else seconds(self.device_offset_s)
+        device_at = None if offset_s is None else rfc3339(self._captured_at + offset_s)
         return SegmentLine(
             self.file, self.size_bytes, self._hash.hexdigest(), "", seconds(self.first_pts_s),
             seconds(self.last_pts_s), seconds(self.end_s), tuple(self._base.items()), self._codecs,
-            rfc3339(self._captured_at), rfc3339(self._captured_until), None, None, tuple(self.gaps), False,
-            self.is_suspect, self._conversions,
+            rfc3339(self._captured_at), rfc3339(self._captured_until), device_at, offset_s,
+            tuple(self.gaps), False, self.is_suspect, self._conversions,
         )  # fmt: skip

@@ -28,6 +28,9 @@ class Teller:
                 size_bytes=line.size_bytes,
                 start_s=line.first_pts_s,
                 end_s=line.end_s,
+                captured_at=line.captured_at,
+                device_at=line.device_at,
+                device_offset_s=line.device_offset_s,
             )
         )
 

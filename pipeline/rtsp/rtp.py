@@ -12,6 +12,8 @@ from pipeline.errors import ProtocolError
 _HEAD = struct.Struct(">BBHII")
 _SENDER = struct.Struct(">BBHIIII")
 _SENDER_REPORT = 200
+_NTP_TO_UNIX_S = 2_208_988_800  # from 1900 to 1970
+_ELAPSED_BELOW_S = 1 << 31
 _HALF = 1 << 15
 _MAX_WAITING = 256  # packets kept for one that is late
 _MAX_JUMP = 3000  # further than this is a new count, not a loss (RFC 3550 A.1, MAX_DROPOUT)
@@ -32,6 +34,14 @@ class SenderReport(NamedTuple):
     ssrc: int
     ntp_s: float
     timestamp: int
+
+    @property
+    def utc_s(self) -> float | None:
+        """`ntp_s` since 1970; None where the sender has no wall clock and counts from its own beginning.
+
+        Source: RFC 3550 6.4.1: the high bit of such a count is zero.
+        """
+        return self.ntp_s - _NTP_TO_UNIX_S if self.ntp_s >= _ELAPSED_BELOW_S else None
 
 
 def read_rtp(data: bytes) -> RtpPacket:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -63,6 +64,25 @@ def a_morning(record: Record) -> None:
         stream_id="st-2",
         learned_at="2026-11-24T09:30:00.000Z",
     )
+
+
+def test_a_devices_clock_stands_beside_ours_where_it_is_more_than_2_s_off(page: Page, record: Record) -> None:
+    for n, offset_s in enumerate((None, 1.9, 2.0, -3.25, 4_000.0, 0.0)):
+        said: dict[str, Json] = {} if offset_s is None else {
+            "device_offset_s": offset_s,
+            "device_at": datetime.fromtimestamp(START_S + 10 * n + offset_s, UTC).isoformat(),
+        }  # fmt: skip
+        record.tell("SegmentClosed", START_S + 10 * n, file=f"{n:04}.mp4", start_s=0, end_s=10, size_bytes=1, **said)
+    open_case(page, record)
+    fold = page.locator("[data-action=fold]")
+    expect(fold.locator("[data-device-clock]")).to_contain_text("+")
+    fold.click()
+    expect(rows(page, "segment")).to_have_count(6)
+    clocks = page.locator(f"{ROW} [data-device-clock]")
+    expect(clocks).to_have_count(2)
+    expect(clocks.first).to_contain_text("−3.3")
+    expect(rows(page, "segment").nth(3).locator("[data-device-clock]")).to_have_count(1)
+    expect(rows(page, "segment").nth(4).locator("[data-device-clock]")).to_have_count(1)
 
 
 def rows(page: Page, group: str) -> Locator:

@@ -147,6 +147,20 @@ def test_every_codec_is_pulled_over_tcp_recorded_whole(server: Server, plain: Ca
             json.loads(line).get("gaps") for line in (folder(server, path) / "manifest.jsonl").read_text().splitlines()
         ]
         assert not any(gaps), path
+        assert_clock_is_told(server, path)
+
+
+def assert_clock_is_told(server: Server, name: str) -> None:
+    """The camera shares our machine's clock, and says so in its sender reports."""
+    told = [
+        json.loads(line)
+        for line in (folder(server, name) / "manifest.jsonl").read_text().splitlines()
+        if '"type":"segment"' in line
+    ]
+    assert told
+    for line in told:
+        assert line["device_at"] is not None, name
+        assert abs(line["device_offset_s"]) < 1.0, (name, line["device_offset_s"])
 
 
 def beats(file: Path) -> tuple[list[float], list[float]]:

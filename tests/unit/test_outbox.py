@@ -1,8 +1,11 @@
 """The outbox: what was told is read once, in order, whatever stops when; and what the disk refuses is told later."""
 
+import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import UnionType
 from typing import get_args, get_type_hints
 
 import anyio
@@ -12,15 +15,16 @@ from hypothesis import strategies as st
 
 from pipeline.errors import EvidenceError, StorageError, StorageFull, StorageSyncFailed
 from pipeline.event_codec import event_from
-from pipeline.events import Event, PublisherRefused, StreamEnded, StreamStarted
+from pipeline.events import Event, PublisherRefused, SegmentClosed, StreamEnded, StreamStarted
 from pipeline.outbox import Outbox, OutboxReader, Place, decode, encode, look_back, writer
 from pipeline.record.disk import SystemDisk
 from tests.unit.record.material import BrokenDisk
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _NUMBER = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
-_VALUES: dict[type, st.SearchStrategy[str | float]] = {
+_VALUES: dict[type | UnionType, st.SearchStrategy[str | float | None]] = {
     str: _TEXT, float: _NUMBER, int: st.integers(0, 2**53), bool: st.booleans(),
+    str | None: _TEXT | st.none(), float | None: _NUMBER | st.none(),
 }  # fmt: skip
 FIRST = Place(0, 0)
 _KINDS: list[Callable[..., Event]] = list(get_args(Event))
@@ -81,6 +85,24 @@ def test_a_tree_that_is_no_fact_of_this_program_is_refused(change: dict[str, obj
     del tree["device_id"]
     with pytest.raises(EvidenceError, match="lacks"):
         event_from(tree)
+
+
+def test_what_a_fact_does_not_say_is_left_out_and_a_line_of_an_older_release_is_the_same_fact() -> None:
+    ours = SegmentClosed(
+        at=1.0, stream_id="st", recording_id="rec", file="0000.mp4", sha256="ab", size_bytes=1, start_s=0.0, end_s=1.0
+    )
+    older = (
+        b'{"at":1.0,"by":"onrecord","end_s":1.0,"file":"0000.mp4","kind":"SegmentClosed","recording_id":"rec",'
+        b'"sha256":"ab","size_bytes":1,"start_s":0.0,"stream_id":"st"}'
+    )
+    assert encode(ours)[9:-1] == older
+    assert event_from(json.loads(older)) == ours
+    said = replace(ours, device_at="2026-11-18T11:06:41.200Z", device_offset_s=-3.25)
+    assert decode(encode(said)) == said
+    assert said.event_id == ours.event_id
+    for change in ({"device_at": None}, {"device_offset_s": "3"}):
+        with pytest.raises(EvidenceError):
+            event_from({**json.loads(older), **change})
 
 
 def test_what_cannot_be_written_is_counted_and_stops_nothing(tmp_path: Path) -> None:

@@ -116,6 +116,24 @@ def test_a_publisher_that_comes_back_in_time_is_the_same_stream_with_a_gap() -> 
     assert [type(event) for event in made.events] == [StreamStarted, StreamInterrupted, StreamResumed]
 
 
+def test_what_the_devices_clock_says_is_known_until_its_connection_is_lost() -> None:
+    made = Desk()
+    first = made.open()
+    first.say_time(1.0, 2.0)
+    assert first.stream is None, "there is no stream yet that could know it"
+    first.set_tracks((VIDEO, AUDIO))
+    stream = first.stream
+    assert stream is not None
+    assert stream.device_offset_s is None
+    first.say_time(104.5, 100.0)
+    assert stream.device_offset_s == 4.5
+    made.send(first)
+    first.lost("radio")
+    assert stream.device_offset_s is None, "whoever comes back may have another clock"
+    first.say_time(104.5, 100.0)
+    assert stream.device_offset_s is None, "a connection that was lost is deaf"
+
+
 def test_a_publisher_that_comes_back_too_late_is_another_stream() -> None:
     made = Desk()
     first = made.live()

@@ -67,6 +67,7 @@ class RtspPull:
         self._lanes: list[Lane] = []
         self._tracks: tuple[Track, ...] = ()
         self._first_s: float | None = None
+        self._device_offset_s: float | None = None  # the sender's wall clock less ours, by its last report
         self._held: list[tuple[Lane, int, Packet]] = []  # with the lane's offset at that time
         self._held_bytes = 0
         self._is_open = False  # what comes is handed on at once
@@ -337,6 +338,9 @@ class RtspPull:
         if is_control:
             for report in read_sender_reports(data):
                 lane.report(report)
+                if report.utc_s is not None:
+                    self._device_offset_s = report.utc_s - utc_s
+                    self._say_time(utc_s)
             align(self._lanes)
             self._open_in_time()
             return
@@ -356,6 +360,10 @@ class RtspPull:
                 raise
         else:
             self._bad = 0
+
+    def _say_time(self, arrival_s: float) -> None:
+        if self._publication is not None and self._device_offset_s is not None:
+            self._publication.say_time(arrival_s + self._device_offset_s, arrival_s)
 
     def _publish(self, lane: Lane, packets: list[Packet]) -> None:
         if self._is_open:
@@ -393,6 +401,7 @@ class RtspPull:
         if tracks != self._tracks:
             self._tracks = tracks
             self._publication.set_tracks(tracks, max(0.0, self._clock.utc_s() - packets[0].captured_at))
+            self._say_time(packets[0].captured_at)
         for packet in packets:
             self._publication.publish(packet)
         self.packets += len(packets)

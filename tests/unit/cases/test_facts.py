@@ -1,5 +1,6 @@
 """A fact's one canonical form."""
 
+import dataclasses
 import json
 
 import pytest
@@ -51,6 +52,9 @@ def test_what_the_media_side_tells_keeps_every_field() -> None:
     assert fact.body == {
         "recording_id": "rec_1", "file": "0000.mp4", "sha256": "ab", "size_bytes": 7, "start_s": 0, "end_s": 2.5,
     }  # fmt: skip
+    said = fact_of(dataclasses.replace(event, device_at="2026-11-18T11:06:41.200Z", device_offset_s=-3.25))
+    assert said.event_id == fact.event_id
+    assert said.body == {**fact.body, "device_at": "2026-11-18T11:06:41.200Z", "device_offset_s": -3.25}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What a manifest tells again: the facts of a time, with the ids they had."""
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -47,6 +49,33 @@ def test_all_that_was_told_is_told_again_under_its_ids_and_in_its_order(site: Si
     for kind in (SegmentClosed, MediaLost):
         assert ids([event for event in told if isinstance(event, kind)]) == ids(list(site.told(kind)))
     assert len(site.told(MediaLost)) == 2
+
+
+def test_the_devices_own_clock_is_told_as_the_manifest_has_it_and_retold_the_same(tmp_path: Path) -> None:
+    site = Site(tmp_path, disk=BrokenDisk())
+    says: list[float | None] = [None, -3.2500123, -3.26]
+
+    async def act() -> None:
+        recording = site.open()
+        recording.device_offset_s = lambda: says[len(site.told(SegmentClosed))]
+        for number, fragment in enumerate(fragments(2.9)):
+            recording.offer(fragment)
+            site.clock.now_s = fragment.end_s
+            if number % 10 == 0:
+                await site.recorder.commit()
+        await site.finish(recording)
+
+    anyio.run(act)
+    told = site.told(SegmentClosed)
+    assert [event.device_offset_s for event in told] == [None, -3.25, -3.26]
+    assert told[0].device_at is None
+    for event in told[1:]:
+        assert event.captured_at is not None
+        assert event.device_at is not None
+        apart = datetime.fromisoformat(event.device_at) - datetime.fromisoformat(event.captured_at)
+        assert apart.total_seconds() == event.device_offset_s
+    again = [event for event in retold(site.folder, 0.0) if isinstance(event, SegmentClosed)]
+    assert [replace(event, at=0.0) for event in again] == [replace(event, at=0.0) for event in told]
 
 
 def test_what_was_written_before_is_not_told_again(site: Site) -> None:

@@ -32,6 +32,7 @@ class TapePublication:
     pressure: float = 0.0
     late_s: list[float] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
+    device_offsets_s: list[float] = field(default_factory=list)
 
     def set_tracks(self, tracks: tuple[Track, ...], late_s: float = 0.0) -> None:
         self.late_s.append(late_s)
@@ -39,6 +40,9 @@ class TapePublication:
 
     def publish(self, packet: Packet) -> None:
         self.packets.append(packet)
+
+    def say_time(self, device_s: float, arrival_s: float) -> None:
+        self.device_offsets_s.append(device_s - arrival_s)
 
     def lost(self, reason: str) -> None:
         self.ends.append(("lost", reason))

@@ -10,7 +10,15 @@ from pipeline.errors import CodecUnsupported, LimitExceeded, ProtocolError
 from pipeline.rtsp import auth
 from pipeline.rtsp.messages import Interleaved, Message, MessageReader, write_request
 from pipeline.rtsp.payloads import Aac, Pictures, Unit
-from pipeline.rtsp.rtp import Order, RtpPacket, Unwrapped, read_rtp, read_sender_reports, write_receiver_report
+from pipeline.rtsp.rtp import (
+    Order,
+    RtpPacket,
+    SenderReport,
+    Unwrapped,
+    read_rtp,
+    read_sender_reports,
+    write_receiver_report,
+)
 from pipeline.rtsp.sdp import Media, read_sdp
 
 ANSWER = b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: 3\r\n\r\nabc"
@@ -129,6 +137,11 @@ def test_times_of_32_bits_are_unwrapped_and_reports_read() -> None:
     assert [unwrapped(0xFFFFFF00), unwrapped(0x100), unwrapped(0xFFFFFFF0)] == [0xFFFFFF00, 0x100000100, 0xFFFFFFF0]
     report = b"\x80\xc8\0\6" + (7).to_bytes(4, "big") + b"\0\0\0\5\x80\0\0\0" + (900).to_bytes(4, "big") + bytes(8)
     assert [tuple(each) for each in read_sender_reports(write_receiver_report(1, 2, 3, 4) + report)] == [(7, 5.5, 900)]
+
+
+def test_a_report_says_what_the_senders_wall_clock_shows_unless_it_has_none() -> None:
+    assert SenderReport(1, 2_208_988_800 + 1_795_000_000.25, 0).utc_s == 1_795_000_000.25
+    assert SenderReport(1, 86_400.5, 0).utc_s is None, "it counts from its own beginning"
 
 
 def rtp(payload: bytes, timestamp: int = 0, *, marked: bool = False) -> RtpPacket:
