@@ -63,6 +63,10 @@ class Within:
             own.append(cases.c.unit.in_(sorted(self.units)))
         return or_(*own) if self.reach in (Reach.UNIT, Reach.OWN) else false()
 
+    def holds_unit(self, unit: str) -> bool:
+        """Whether all that is the unit's is within reach, and not only what is one's own or approved."""
+        return self.reach in (Reach.BUREAU, Reach.UNIT) and (self.units is None or unit in self.units)
+
     def recordings(self) -> ColumnElement[bool]:
         """Of `recordings`; `approved` reaches those with an approval of this person's, whatever it names of them."""
         if self.reach in (Reach.BUREAU, Reach.UNIT) and self.units is None:

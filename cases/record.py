@@ -16,7 +16,8 @@ from cases.access.file import AccessFile
 from cases.appender import Appender
 from cases.casework import slips
 from cases.casework.actor import Actor
-from cases.casework.recordings import Attaching, attach
+from cases.casework.attaching import Attaching
+from cases.casework.recordings import attach
 from cases.casework.rows import Recording, find
 from cases.casework.slips import AttachSlip
 from cases.custody.heads import Heads

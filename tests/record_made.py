@@ -6,8 +6,9 @@ from pathlib import Path
 import anyio
 
 from cases.appender import Appender
-from cases.casework import case_acts, kinds, people, recordings
+from cases.casework import attach_rules, attaching, case_acts, kinds, people
 from cases.casework.actor import Actor
+from cases.casework.attach_rules import RuleWanted
 from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
 from cases.casework.rows import Case
 from cases.custody.checkpoint import SignedHead
@@ -33,7 +34,7 @@ async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tupl
     signer = Signer.load(data / "keys")
     clock = ManualClock()
     async with opened(where, data) as store:
-        appender = await Appender.load(store, clock, [recordings.Attaching()], sm3=sm3)
+        appender = await Appender.load(store, clock, [attaching.Attaching()], sm3=sm3)
         heads = Heads(store, appender, signer, clock, data, 60, sm3=sm3)
         now_us = int(STARTED_AT * 1_000_000) - 60_000_000
 
@@ -65,6 +66,12 @@ async def record(where: StoreSettings, data: Path, *, sm3: bool = False) -> tupl
                     step_id=step.step_id,
                 )
             )  # fmt: skip
+            long_ago = RuleWanted(
+                device_id=DEVICE.device_id, device_name=DEVICE.name, unit=DEVICE.unit, from_us=1, until_us=2, place="x"
+            )
+            await appender.change(
+                partial(attach_rules.set_rule, actor=actor(), case_id=other_case.case_id, wanted=long_ago)
+            )
             signed = [await heads.sign_now()]
             told = await _recorded(data, "st_a")
             told += await _recorded(data, "st_b")

@@ -11,6 +11,9 @@ from api.asking import actor_of, cursor_of, must_be_logged, named_place_of, reco
 from api.doors import Doors
 from api.permissions import Asker, require, within
 from api.schemas.record import (
+    AttachRuleIn,
+    AttachRuleOut,
+    AttachRulesOut,
     CaseChangeIn,
     CaseIn,
     CaseOut,
@@ -31,17 +34,20 @@ from api.schemas.record import (
     StepKindsOut,
     StepOut,
     StepsOut,
+    attach_rule_out,
     case_out,
     item_out,
     link_out,
     step_out,
     us_of,
 )
-from cases.casework import case_acts, recordings
+from cases.casework import attach_rules, case_acts, recordings
+from cases.casework.attach_rules import RuleWanted
 from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
 from cases.casework.kinds import StepKinds
-from cases.casework.rows import Case, Item, Link, Step, all_of
+from cases.casework.rows import AttachRule, Case, Item, Link, Step, all_of
 from cases.reach import reached_case, reached_recording
+from cases.store.tables import attach_rules as attach_rules_table
 from cases.store.tables import cases, items, links, members, steps
 from cases.uploads import kept, register
 from pipeline.clock import rfc3339
@@ -204,6 +210,43 @@ async def detach_recording(request: Request, asker: Handler, case_id: str, link_
     actor = actor_of(request, asker.principal)
     link = await record_of(request).appender.change(within_case(asker, recordings.detach, actor, case_id, link_id))
     return link_out(link)
+
+
+@router.get("/cases/{case_id}/attach-rules")
+async def list_attach_rules(request: Request, asker: Reader, case_id: str) -> AttachRulesOut:
+    """By which recordings of devices belong to the case, and those that were undone."""
+    async with record_of(request).store.reading() as connection:
+        await reached_case(connection, asker.within, case_id)
+        asked = select(attach_rules_table).where(attach_rules_table.c.case_id == case_id)
+        order = (attach_rules_table.c.made_us, attach_rules_table.c.rule_id)
+        found = await all_of(connection, AttachRule, asked.order_by(*order))
+    return AttachRulesOut(items=[attach_rule_out(each) for each in found])
+
+
+@router.post("/cases/{case_id}/attach-rules", status_code=201)
+async def set_attach_rule(request: Request, asker: Handler, case_id: str, wanted: AttachRuleIn) -> AttachRuleOut:
+    """What the device recorded, and will record, in a time belongs to the case; the place is told with it."""
+    doors: Doors = request.app.state.doors
+    device = next((each.device for each in doors.access.devices() if each.device.device_id == wanted.device_id), None)
+    if device is None or not within(doors, asker.principal, "recordings.list").holds_unit(device.unit):
+        raise ThingUnknown("no such device whose recordings you reach")
+    actor = actor_of(request, asker.principal)
+    rule = RuleWanted(
+        device_id=device.device_id, device_name=device.name, unit=device.unit,
+        from_us=us_of(wanted.from_), until_us=us_of(wanted.to), place=wanted.place, step_id=wanted.step_id,
+    )  # fmt: skip
+    return attach_rule_out(
+        await record_of(request).appender.change(within_case(asker, attach_rules.set_rule, actor, case_id, rule))
+    )
+
+
+@router.delete("/cases/{case_id}/attach-rules/{rule_id}")
+async def undo_attach_rule(request: Request, asker: Handler, case_id: str, rule_id: str) -> AttachRuleOut:
+    """It attaches nothing more, and what it attached is detached; all of it stays on the timeline."""
+    actor = actor_of(request, asker.principal)
+    return attach_rule_out(
+        await record_of(request).appender.change(within_case(asker, attach_rules.undo_rule, actor, case_id, rule_id))
+    )
 
 
 @router.get("/cases/{case_id}/items")

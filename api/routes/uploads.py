@@ -22,8 +22,8 @@ from api.doors import Doors
 from api.permissions import Asker, require
 from api.schemas.uploads import UploadOut, UploadsOut, upload_out
 from cases.casework import values
+from cases.casework.attaching import officer_of
 from cases.casework.case_acts import the_open_case
-from cases.casework.recordings import officer_of
 from cases.casework.rows import Case, all_of
 from cases.facts import microseconds
 from cases.rights import Reach

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cases.appender import Stored
 from cases.casework.kinds import StepKinds
-from cases.casework.rows import Case, Item, Link, Officer, Recording, Step
+from cases.casework.rows import AttachRule, Case, Item, Link, Officer, Recording, Step
 from cases.custody.checkpoint import SignedHead
 from cases.export.jobs import Job
 from pipeline.clock import rfc3339
@@ -67,6 +67,16 @@ class StepIn(_In):
 
 class LinkIn(_In):
     recording_id: ThingId
+    step_id: ThingId | None = None
+
+
+class AttachRuleIn(_In):
+    """What the device records between `from` and `to`, at any of its time, belongs to the case."""
+
+    device_id: ThingId
+    from_: AwareDatetime = Field(alias="from")
+    to: AwareDatetime
+    place: Annotated[str, Field(max_length=200)] = ""
     step_id: ThingId | None = None
 
 
@@ -176,6 +186,29 @@ class LinkOut(BaseModel):
     made_at: str
     undone_by: str | None
     undone_at: str | None
+    rule_id: str | None
+
+
+class AttachRuleOut(BaseModel):
+    """Who set it, and who undid it."""
+
+    rule_id: str
+    device_id: str
+    device_name: str
+    unit: str
+    from_: str = Field(serialization_alias="from")
+    to: str
+    place: str
+    step_id: str | None
+    made_by: str
+    made_at: str
+    undone_by: str | None
+    undone_at: str | None
+
+
+class AttachRulesOut(BaseModel):
+    items: list[AttachRuleOut]
+    next_cursor: str | None = None
 
 
 class LinksOut(BaseModel):
@@ -342,7 +375,15 @@ def link_out(link: Link) -> LinkOut:
     return LinkOut(
         link_id=link.link_id, recording_id=link.recording_id, stream_id=link.stream_id, step_id=link.step_id,
         how=link.how, made_by=link.made_by, made_at=at_of(link.made_us), undone_by=link.undone_by,
-        undone_at=_or_none(link.undone_us),
+        undone_at=_or_none(link.undone_us), rule_id=link.rule_id,
+    )  # fmt: skip
+
+
+def attach_rule_out(rule: AttachRule) -> AttachRuleOut:
+    return AttachRuleOut(
+        rule_id=rule.rule_id, device_id=rule.device_id, device_name=rule.device_name, unit=rule.unit,
+        from_=at_of(rule.from_us), to=at_of(rule.until_us), place=rule.place, step_id=rule.step_id,
+        made_by=rule.made_by, made_at=at_of(rule.made_us), undone_by=rule.undone_by, undone_at=_or_none(rule.undone_us),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.store.tables import cases, items, links, officers, recordings, steps, units
+from cases.store.tables import attach_rules, cases, items, links, officers, recordings, steps, units
 from pipeline.errors import ThingUnknown
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """how: "hand", "task"."""
+    """how: "hand", "task", "upload", "rule"; the last with the rule's id."""
 
     link_id: str
     case_id: str
@@ -96,6 +96,29 @@ class Link:
     recording_id: str
     stream_id: str
     how: str
+    made_by: str
+    made_us: int
+    undone_by: str | None
+    undone_us: int | None
+    rule_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachRule:
+    """Recordings of the device that run between from_us and until_us, under the unit, belong to the case.
+
+    place: as a person says it.
+    """
+
+    rule_id: str
+    case_id: str
+    step_id: str | None
+    device_id: str
+    device_name: str
+    unit: str
+    from_us: int
+    until_us: int
+    place: str
     made_by: str
     made_us: int
     undone_by: str | None
@@ -148,6 +171,12 @@ async def the_link(connection: AsyncConnection, case_id: str, link_id: str) -> L
     """A link of this case. Raises: ThingUnknown."""
     link = await find(connection, Link, links, link_id)
     return _there(link if link is not None and link.case_id == case_id else None, "link of this case")
+
+
+async def the_rule(connection: AsyncConnection, case_id: str, rule_id: str) -> AttachRule:
+    """A rule of this case. Raises: ThingUnknown."""
+    rule = await find(connection, AttachRule, attach_rules, rule_id)
+    return _there(rule if rule is not None and rule.case_id == case_id else None, "rule of this case")
 
 
 async def the_recording(connection: AsyncConnection, recording_id: str) -> Recording:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cases.facts import Fact, JsonValue
 from cases.store.tables import (
     approvals,
+    attach_rules,
     bindings,
     cases,
     decisions,
@@ -42,6 +43,7 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "steps": select(steps),
     "items": select(items),
     "links": select(links),
+    "attach_rules": select(attach_rules),
     "officers": select(
         officers.c.officer_id, officers.c.name, officers.c.certificate_number, units.c.name.label("unit")
     ).join_from(officers, units),
@@ -76,6 +78,8 @@ class Expected:
             "ItemWithdrawn": self._item_withdrawn,
             "RecordingAttached": self._attached,
             "RecordingDetached": self._detached,
+            "AttachRuleSet": self._rule_set,
+            "AttachRuleUndone": self._rule_undone,
             "OfficerAdded": self._officer_added,
             "OfficerBound": self._bound,
             "OfficerUnbound": self._unbound,
@@ -153,10 +157,21 @@ class Expected:
             "link_id": body["link_id"], "case_id": fact.case_id, "step_id": body["step_id"],
             "recording_id": body["recording_id"], "stream_id": body["of_stream"], "how": body["how"],
             "made_by": fact.by, "made_us": fact.at_us, "undone_by": None, "undone_us": None,
+            "rule_id": body.get("rule_id"),
         })  # fmt: skip
 
     def _detached(self, fact: Fact) -> None:
         self.rows["links"][str(fact.body["link_id"])].update(undone_by=fact.by, undone_us=fact.at_us)
+
+    def _rule_set(self, fact: Fact) -> None:
+        names = ("step_id", "device_id", "device_name", "unit", "from_us", "until_us", "place")
+        self._add("attach_rules", {
+            "rule_id": fact.body["rule_id"], "case_id": fact.case_id, **{name: fact.body[name] for name in names},
+            "made_by": fact.by, "made_us": fact.at_us, "undone_by": None, "undone_us": None,
+        })  # fmt: skip
+
+    def _rule_undone(self, fact: Fact) -> None:
+        self.rows["attach_rules"][str(fact.body["rule_id"])].update(undone_by=fact.by, undone_us=fact.at_us)
 
     def _officer_added(self, fact: Fact) -> None:
         names = ("officer_id", "name", "certificate_number", "unit")
@@ -252,7 +267,7 @@ class Expected:
             row["ended_us"] = fact.at_us
 
     def _carrier(self, device_id: str, at_us: int) -> JsonValue:
-        """As `cases.casework.recordings.officer_of` answers it."""
+        """As `cases.casework.attaching.officer_of` answers it."""
         then = [row for row in self._carried.get(device_id, {}).values() if _is_then(row, at_us)]
         newest: Mapping[str, JsonValue] = max(then, key=_began_us, default={})
         return newest.get("officer_id")

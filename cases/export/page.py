@@ -18,6 +18,7 @@ _LATE_US = 60_000_000
 _KINDS = {
     "CaseOpened": "立案登记", "CaseChanged": "案件信息变更", "NoteAdded": "备注", "StepStarted": "环节开始",
     "StepEnded": "环节结束", "ItemAdded": "加入材料", "ItemWithdrawn": "撤回材料", "RecordingAttached": "关联录像",
+    "AttachRuleSet": "按设备、时段、地点关联录像", "AttachRuleUndone": "撤销按设备、时段、地点的关联",
     "RecordingDetached": "取消关联录像", "TaskStarted": "任务开始", "TaskEnded": "任务结束",
     "StreamStarted": "开始推流",
     "StreamInterrupted": "推流中断", "StreamResumed": "推流恢复", "StreamEnded": "推流结束",
@@ -44,14 +45,16 @@ _FIELDS = {
     "model": "模型", "form": "格式", "spans": "范围（秒）",
     "name": "文件名", "type": "文件类型", "lost_s": "缺失（秒）", "late_s": "拍摄后（秒）", "allowed_s": "规定（秒）",
     "captured_at_us": "拍摄时间（微秒，UTC）", "is_checksum_of_sender": "与发送方校验和一致", "unit": "机构",
+    "device_name": "设备名称", "place": "地点", "from_us": "起（微秒，UTC）", "until_us": "止（微秒，UTC）",
+    "captured_at": "到达时间", "device_at": "设备时钟", "device_offset_s": "设备时钟差（秒）",
 }  # fmt: skip
 _HIDDEN = frozenset((
     "by_name", "step_id", "task_id", "officer_id", "link_id", "item_id", "export_id", "of_stream", "view_id",
-    "binding_id", "connection", "upload_id",
+    "binding_id", "connection", "upload_id", "rule_id",
 ))  # fmt: skip
 _VALUES = {
     "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
-    "task": "按任务", "upload": "上传",
+    "task": "按任务", "upload": "上传", "rule": "按设备、时段、地点",
     "speech": "语音识别", "worker_lost": "分析进程中断", "behind": "落后过多", "overload": "超载",
     "stage_failed": "分析环节故障", "model_missing": "缺少模型", "feed_lost": "与服务器断开",
     "server_stopped": "服务停止",

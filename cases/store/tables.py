@@ -152,10 +152,32 @@ links = Table(
     Column("made_us", _Long, nullable=False),
     Column("undone_by", Text),
     Column("undone_us", _Long),
+    Column("rule_id", Text),
 )
-"""Recordings of cases. One that was undone stays as a row."""
+"""Recordings of cases. One that was undone stays as a row. rule_id: of `attach_rules`, where a rule attached it."""
 Index("links_case", links.c.case_id, links.c.made_us)
 Index("links_stream", links.c.stream_id)
+
+attach_rules = Table(
+    "attach_rules",
+    metadata,
+    Column("rule_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("step_id", Text, ForeignKey("steps.step_id")),
+    Column("device_id", Text, nullable=False),
+    Column("device_name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("from_us", _Long, nullable=False),
+    Column("until_us", _Long, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_us", _Long, nullable=False),
+    Column("undone_by", Text),
+    Column("undone_us", _Long),
+)
+"""What a device records in a time belongs to a case. One that was undone stays as a row. unit: the device's, then."""
+Index("attach_rules_device", attach_rules.c.device_id, attach_rules.c.from_us)
+Index("attach_rules_case", attach_rules.c.case_id, attach_rules.c.made_us)
 
 tasks = Table(
     "tasks",

@@ -159,7 +159,7 @@ def assert_clock_is_told(server: Server, name: str) -> None:
     ]
     assert told
     for line in told:
-        assert line["device_at"] is not None, name
+        assert line["device_at"] is not None, (name, told)
         assert abs(line["device_offset_s"]) < 1.0, (name, line["device_offset_s"])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from cases.access.principal import Principal
 from cases.appender import Appender
-from cases.casework import approvals, case_acts, people, recordings
+from cases.casework import approvals, attaching, case_acts, people, recordings
 from cases.casework.actor import Actor
 from cases.casework.approvals import Wanted
 from cases.casework.case_acts import CaseWanted
@@ -96,7 +96,7 @@ class Desk:
 def at_desk(where: StoreSettings, folder: Path, act: Callable[[Desk], Awaitable[None]]) -> None:
     async def run() -> None:
         async with opened(where, folder) as store:
-            appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+            appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(appender.run)
                 with anyio.fail_after(60):

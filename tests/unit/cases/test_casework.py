@@ -5,19 +5,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases import timeline
 from cases.appender import Appender
-from cases.casework import case_acts, kinds, people, recordings
+from cases.casework import attach_rules, attaching, case_acts, kinds, people, recordings
 from cases.casework.actor import Actor
+from cases.casework.attach_rules import RuleWanted
 from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
-from cases.casework.rows import Case, Item, Link, all_of
+from cases.casework.rows import AttachRule, Case, Item, Link, all_of
 from cases.custody import merkle, proofs
 from cases.facts import Fact, fact_of
 from cases.store.engine import Store
@@ -30,6 +32,7 @@ from tests.made import ManualClock
 from tests.stores import opened
 
 T = TypeVar("T")
+Change: TypeAlias = Callable[[AsyncConnection], Awaitable[tuple[T, Sequence[Fact]]]]
 NOW_US = 1_795_000_000_000_000
 WANTED = CaseWanted(number="京市监案〔2026〕1号", kind="food", class_="ordinary", title="超市案", party="惠民超市")
 
@@ -84,7 +87,7 @@ class Desk:
 def at_desk(where: StoreSettings, folder: Path, act: Callable[[Desk], Awaitable[None]]) -> None:
     async def run() -> None:
         async with opened(where, folder) as store:
-            appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+            appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(appender.run)
                 with anyio.fail_after(60):
@@ -123,6 +126,125 @@ def test_what_an_officer_at_a_case_records_belongs_to_it_by_itself(where: StoreS
             ("rec_1", "task", "prin_1"),
             ("rec_2", "task", "onrecord"),
         ]
+
+    at_desk(where, tmp_path, act)
+
+
+def ruled(desk: Desk, case: Case, from_s: int, until_s: int, key: str = "", unit: str = "") -> Change[AttachRule]:
+    """What dev_1 records within so many seconds of `NOW_US`, at the market."""
+    wanted = RuleWanted(
+        device_id="dev_1", device_name="记录仪 1", unit=unit, from_us=NOW_US + from_s * 1_000_000,
+        until_us=NOW_US + until_s * 1_000_000, place="惠民超市冷柜",
+    )  # fmt: skip
+    return partial(attach_rules.set_rule, actor=desk.actor(key), case_id=case.case_id, wanted=wanted)
+
+
+async def linked(desk: Desk) -> list[tuple[str, str, str, bool]]:
+    """(recording, how, by whom, stands) of each link, the oldest first."""
+    async with desk.store.reading() as connection:
+        made = await all_of(connection, Link, links.select().order_by(links.c.recording_id, links.c.made_us))
+    return [(each.recording_id, each.how, each.made_by, each.undone_us is None) for each in made]
+
+
+def test_what_a_device_records_in_a_time_belongs_to_the_case_whether_it_was_there_before_or_comes_after(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        async def at(second: int, number: int, device: str = "dev_1") -> None:
+            desk.now_us = NOW_US + second * 1_000_000
+            await desk.records(number, device)
+
+        async def ends(second: int, number: int) -> None:
+            at_s = NOW_US / 1e6 + second
+            await desk.tell(StreamEnded(at=at_s, stream_id=f"st_{number}", pts_s=1.0, reason="ended"))
+
+        case = await desk.case()
+        await at(100, 1)  # over before the rule's time
+        await ends(190, 1)
+        await at(150, 2)  # runs into it
+        await ends(250, 2)
+        await at(210, 3, "dev_2")  # another device
+        await at(220, 4)  # within it
+        await desk.closes(4, 0)
+        rule = await desk.appender.change(ruled(desk, case, 200, 400))
+        await at(300, 5)  # comes within it
+        await desk.closes(5, 0)
+        await at(400, 6)  # comes when it is over
+        await at(310, 7, "dev_2")
+        by = [("rec_2", "rule", "prin_1", True), ("rec_4", "rule", "prin_1", True), ("rec_5", "rule", "onrecord", True)]
+        assert await linked(desk) == by
+        shown = await desk.shown(case)
+        assert (shown.count("AttachRuleSet"), shown.count("RecordingAttached"), shown.count("SegmentClosed")) == (
+            1,
+            3,
+            2,
+        )
+        async with desk.store.reading() as connection:
+            assert len(await timeline.search(desk.store, connection, "冷柜", 10)) == 1
+        again = await desk.appender.change(
+            partial(attach_rules.undo_rule, actor=desk.actor(), case_id=case.case_id, rule_id=rule.rule_id)
+        )
+        assert again.undone_by == "prin_1"
+        await at(320, 8)
+        assert [each[3] for each in await linked(desk)] == [False, False, False]
+        shown = await desk.shown(case)
+        assert (shown.count("AttachRuleUndone"), shown.count("RecordingDetached"), shown.count("SegmentClosed")) == (
+            1,
+            3,
+            0,
+        )
+
+    at_desk(where, tmp_path, act)
+
+
+def test_a_recording_that_runs_into_a_rule_is_attached_at_its_end_unless_a_person_took_it_out(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        await desk.records(1)
+        await desk.appender.change(ruled(desk, case, 500, 600))
+        assert await linked(desk) == [], "its time has not come"
+        await desk.tell(StreamEnded(at=NOW_US / 1e6 + 550, stream_id="st_1", pts_s=1.0, reason="ended"))
+        assert await linked(desk) == [("rec_1", "rule", "onrecord", True)]
+        desk.now_us = NOW_US + 560_000_000
+        await desk.records(2)
+        async with desk.store.reading() as connection:
+            second = (await all_of(connection, Link, links.select().where(links.c.recording_id == "rec_2")))[0]
+        await desk.appender.change(
+            partial(recordings.detach, actor=desk.actor(), case_id=case.case_id, link_id=second.link_id)
+        )
+        await desk.tell(StreamEnded(at=NOW_US / 1e6 + 590, stream_id="st_2", pts_s=1.0, reason="ended"))
+        assert [each[3] for each in await linked(desk)] == [True, False]
+
+    at_desk(where, tmp_path, act)
+
+
+def test_a_rule_takes_nothing_of_another_unit_nor_for_a_closed_case_and_its_key_sets_one(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        await desk.appender.change(ruled(desk, case, 0, 400, unit="东城"))
+        await desk.records(1)
+        assert await linked(desk) == [], "its recordings are those of no unit"
+        one = await desk.appender.change(ruled(desk, case, 500, 600, "key"))
+        assert await desk.appender.change(ruled(desk, case, 500, 600, "key")) == one
+        with pytest.raises(StateConflict):
+            await desk.appender.change(ruled(desk, case, 500, 601, "key"))
+        for from_s, until_s in ((5, 5), (6, 5), (0, 40_000_000), (-2_000_000_000, 0)):
+            with pytest.raises(ValueRefused):
+                await desk.appender.change(ruled(desk, case, from_s, until_s))
+        await desk.appender.change(
+            partial(
+                case_acts.change_case, actor=desk.actor(), case_id=case.case_id, version=1, wanted={"state": "closed"}
+            )
+        )
+        desk.now_us = NOW_US + 510_000_000
+        await desk.records(2)
+        assert await linked(desk) == []
+        with pytest.raises(StateConflict):
+            await desk.appender.change(ruled(desk, case, 500, 700))
 
     at_desk(where, tmp_path, act)
 
@@ -305,7 +427,7 @@ def test_a_case_shows_its_own_facts_and_those_of_attached_streams_and_the_log_on
         own = {0: ["CaseOpened"], 1: ["CaseOpened"]}
         heads: list[tuple[int, bytes]] = []
         async with opened(StoreSettings(), folder) as store:
-            desk = Desk(store, await Appender.load(store, ManualClock(), [recordings.Attaching()]))
+            desk = Desk(store, await Appender.load(store, ManualClock(), [attaching.Attaching()]))
             async with anyio.create_task_group() as tasks:
                 running = anyio.CancelScope()
                 tasks.start_soon(write, desk.appender, running)
@@ -339,7 +461,7 @@ def test_a_case_shows_its_own_facts_and_those_of_attached_streams_and_the_log_on
                         running.cancel()
                         await anyio.wait_all_tasks_blocked()
                         running = anyio.CancelScope()
-                        desk.appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+                        desk.appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
                         tasks.start_soon(write, desk.appender, running)
                     async with store.reading() as connection:
                         size = desk.appender.size

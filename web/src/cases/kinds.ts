@@ -9,7 +9,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   view: ["ViewStarted", "ViewEnded", "StillTaken"],
   note: ["NoteAdded"],
   case: [
-    "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "ItemAdded", "ItemWithdrawn",
+    "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
     "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "ItemFetched",
   ],
 };

@@ -2,11 +2,11 @@
 
 import type { TimelineItem } from "../api/cases";
 import { dateOf, isTextKey, t, timeOfDay } from "../texts/language";
+import type { DeviceClock } from "./deviceClock";
 import { mediaSecondsOf } from "./rows";
 import { visible } from "./visible";
 
 const LATE_MS = 60_000; // within a minute the outbox, a busy store and a short outage are the ordinary way
-const CLOCK_S = 2; // a device's clock that is off by less is right enough for people
 const UNKNOWN = "—";
 
 /** What the ids of an event stand for, as far as the page knows. */
@@ -42,21 +42,8 @@ export function lateOf({ at, ends_at, learned_at }: TimelineItem): Date | null {
   return learnedMs - Date.parse(ends_at ?? at) > LATE_MS ? new Date(learnedMs) : null;
 }
 
-/** What the device's own clock showed when the event began, where it differs by more than 2 s from ours; null otherwise. */
-export function deviceClockOf({ device_at: at, device_offset_s: offset_s }: TimelineItem): { readonly at: Date; readonly offset_s: number } | null {
-  if (typeof at !== "string" || typeof offset_s !== "number" || !(Math.abs(offset_s) > CLOCK_S)) return null;
-  const shown = new Date(at);
-  return Number.isNaN(shown.getTime()) ? null : { at: shown, offset_s };
-}
-
-/** The device that is furthest off among `items`. */
-export function furthestClockOf(items: readonly TimelineItem[]): ReturnType<typeof deviceClockOf> {
-  const far = (one: ReturnType<typeof deviceClockOf>): number => Math.abs(one?.offset_s ?? 0);
-  return items.map(deviceClockOf).reduce((best, one) => (far(one) > far(best) ? one : best), null);
-}
-
 /** The time that it shows, with its date where that is another one than that of `beside`. */
-export function clockText({ at, offset_s }: { readonly at: Date; readonly offset_s: number }, beside: Date): { time: string; offset: string } {
+export function clockText({ at, offset_s }: DeviceClock, beside: Date): { time: string; offset: string } {
   const time = at.toDateString() === beside.toDateString() ? timeOfDay(at) : dateOf(at, true);
   return { time, offset: offsetText(offset_s) };
 }
@@ -101,6 +88,7 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     device: deviceOf(item, names) || wordOf(item, "device_name", "device_id"),
     officer: wordOf(item, "officer", "officer_id"),
     file: wordOf(item, "file"),
+    where: wordOf(item, "place"),
     remedy: wordOf(item, "remedy"),
     recording: wordOf(item, "recording_id"),
     relay: wordOf(item, "relay"),

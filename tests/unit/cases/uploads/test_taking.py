@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from cases.appender import Appender
-from cases.casework import case_acts, recordings
+from cases.casework import attaching, case_acts
 from cases.casework.actor import Actor
 from cases.casework.case_acts import CaseWanted
 from cases.casework.rows import Case
@@ -90,7 +90,7 @@ class Site:
 def run(data: Path, test: Callable[[Site], Awaitable[None]]) -> None:
     async def main() -> None:
         async with opened(StoreSettings(), data) as store:
-            appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+            appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
             site = Site(data, store, appender)
             await site.desk.load()
             async with anyio.create_task_group() as tasks:

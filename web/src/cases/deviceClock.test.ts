@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { TimelineItem } from "../api/cases";
-import { clockText, deviceClockOf, furthestClockOf, offsetText } from "./sentence";
+import { deviceClockOf, furthestClockOf } from "./deviceClock";
 
 const AT = "2026-11-24T01:00:00.000Z";
 const segment = (more: Record<string, unknown>): TimelineItem => ({ event_id: "e", seq: 1, kind: "SegmentClosed", at: AT, by: "onrecord", ...more });
@@ -15,12 +15,4 @@ test("a fold tells the clock that is furthest off", () => {
   const items = [3, -7, 1, 5].map((offset_s) => segment({ device_at: AT, device_offset_s: offset_s }));
   expect(furthestClockOf(items)?.offset_s).toBe(-7);
   expect(furthestClockOf([segment({})])).toBeNull();
-});
-
-test("an offset has its sign, and a clock of another day its date", () => {
-  expect(offsetText(3.25)).toMatch(/^\+3\.3/);
-  expect(offsetText(-90)).toMatch(/^−/);
-  const clock = { at: new Date(2026, 10, 24, 9, 0, 3), offset_s: 3 };
-  const alone = clockText(clock, new Date(2026, 10, 24, 9, 0, 0)).time;
-  expect(clockText(clock, new Date(2026, 10, 23, 9, 0, 0)).time.length).toBeGreaterThan(alone.length);
 });
