@@ -51,7 +51,8 @@ async def set_rule(
         raise ValueRefused("to", "it must lie behind `from`, by 366 days at most")
     rule = AttachRule(
         actor.new_id("rule"), case_id, wanted.step_id, wanted.device_id, wanted.device_name, wanted.unit,
-        wanted.from_us, wanted.until_us, values.optional_name("place", wanted.place), actor.by, actor.now_us, None, None,
+        wanted.from_us, wanted.until_us, values.optional_name("place", wanted.place), actor.by, actor.now_us,
+        None, None,
     )  # fmt: skip
     known = await find(connection, AttachRule, attach_rules, rule.rule_id)
     if known is not None:

@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,10 @@ CASE = [
     Door("GET", "/api/v1/cases/{case}/items/item_none/file", READ, UNIT_READ, READ, ok=(404,)),
     Door("GET", "/api/v1/cases/{case}/members", READ, UNIT_READ, READ),
     Door("GET", "/api/v1/events/{event}/proof", READ, UNIT_READ, READ),
+    Door("GET", "/api/v1/cases/{case}/attach-rules", READ, UNIT_READ, READ),
+    Door("POST", "/api/v1/cases/{case}/attach-rules", HANDLE, "commander", "commander",
+         {"device_id": "{device}", "from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}),
+    Door("DELETE", "/api/v1/cases/{case}/attach-rules/rule_none", HANDLE, "commander", HANDLE, ok=(404,)),
     Door("POST", "/api/v1/cases/{case}/notes", NOTE, "commander reviewer", NOTE, {"text": "n"}),
     Door("POST", "/api/v1/cases/{case}/corrections", NOTE, "commander reviewer", NOTE,
          {"event_id": "ev_none", "text": "t"}, ok=(404,)),
@@ -281,7 +286,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             first = server.ask(f"/api/v1/cases/{cases[relation]}/timeline").items()[0]
             places[relation] = {
                 "case": cases[relation], "recording": recordings[relation], "stream": streams[relation],
-                "event": str(first["event_id"]),
+                "event": str(first["event_id"]), "device": devices["east"][0],
             }  # fmt: skip
         places["withheld"] = {"recording": recordings["withheld"]}
         own = f"/api/v1/streams/{streams['mine']}/ticket"
@@ -378,6 +383,42 @@ def test_nobody_attaches_a_recording_that_is_out_of_his_reach(site: Site) -> Non
     where = f"/api/v1/cases/{site.places['mine']['case']}/recordings"
     body = {"recording_id": site.places["other"]["recording"]}
     assert site.server.ask(where, "POST", body, token=site.tokens["handler"]).status == 404
+
+
+def test_nobody_claims_what_a_device_records_that_is_out_of_his_reach(site: Site) -> None:
+    """Who works on a case does not reach a unit's devices by that, not even the one that he carries himself."""
+    where = f"/api/v1/cases/{site.places['mine']['case']}/attach-rules"
+    found = {each["device_name"]: each["device_id"] for each in site.server.streams()}
+    for role, name in (("commander", "west"), ("commander", "own"), ("handler", "east"), ("handler", "own")):
+        body = {"device_id": found[name], "from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}
+        assert site.server.ask(where, "POST", body, token=site.tokens[role]).status == 404, (role, name)
+
+
+def test_a_rule_of_a_device_and_a_time_is_set_shown_and_undone_with_all_that_it_attached(site: Site) -> None:
+    case, token = site.places["unit"]["case"], site.tokens["commander"]
+    where = f"/api/v1/cases/{case}/attach-rules"
+    body = {
+        "device_id": site.places["unit"]["device"], "from": "2020-01-01T00:00:00Z", "to": "2020-12-31T00:00:00Z",
+        "place": "市场东门",
+    }  # fmt: skip
+    assert site.server.ask(where, "POST", {**body, "to": body["from"]}, token=token).status == 422
+    assert site.server.ask(where, "POST", {**body, "step_id": "step_none"}, token=token).status == 404
+    now = datetime.now(UTC)
+    span = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
+    rule = site.server.ask(where, "POST", {**body, **span}, token=token)
+    assert rule.status == 201, rule.body
+    rule_id = rule.tree()["rule_id"]
+    links = site.server.ask(f"/api/v1/cases/{case}/recordings", token=token).items()
+    made = [each for each in links if each["rule_id"] == rule_id]
+    assert site.places["unit"]["stream"] in {each["stream_id"] for each in made}
+    assert {each["how"] for each in made} == {"rule"}
+    assert [each["place"] for each in site.server.ask(where, token=token).items() if each["rule_id"] == rule_id] == [
+        "市场东门"
+    ]
+    undone = site.server.ask(f"{where}/{rule_id}", "DELETE", token=token).tree()
+    assert undone["undone_by"]
+    links = site.server.ask(f"/api/v1/cases/{case}/recordings", token=token).items()
+    assert all(each["undone_at"] for each in links if each["rule_id"] == rule_id)
 
 
 def test_a_case_is_opened_for_ones_own_unit_only(site: Site) -> None:

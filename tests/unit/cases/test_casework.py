@@ -174,11 +174,8 @@ def test_what_a_device_records_in_a_time_belongs_to_the_case_whether_it_was_ther
         by = [("rec_2", "rule", "prin_1", True), ("rec_4", "rule", "prin_1", True), ("rec_5", "rule", "onrecord", True)]
         assert await linked(desk) == by
         shown = await desk.shown(case)
-        assert (shown.count("AttachRuleSet"), shown.count("RecordingAttached"), shown.count("SegmentClosed")) == (
-            1,
-            3,
-            2,
-        )
+        counted = [shown.count(kind) for kind in ("AttachRuleSet", "RecordingAttached", "SegmentClosed")]
+        assert counted == [1, 3, 2]
         async with desk.store.reading() as connection:
             assert len(await timeline.search(desk.store, connection, "冷柜", 10)) == 1
         again = await desk.appender.change(
@@ -188,11 +185,8 @@ def test_what_a_device_records_in_a_time_belongs_to_the_case_whether_it_was_ther
         await at(320, 8)
         assert [each[3] for each in await linked(desk)] == [False, False, False]
         shown = await desk.shown(case)
-        assert (shown.count("AttachRuleUndone"), shown.count("RecordingDetached"), shown.count("SegmentClosed")) == (
-            1,
-            3,
-            0,
-        )
+        counted = [shown.count(kind) for kind in ("AttachRuleUndone", "RecordingDetached", "SegmentClosed")]
+        assert counted == [1, 3, 0]
 
     at_desk(where, tmp_path, act)
 
@@ -220,6 +214,25 @@ def test_a_recording_that_runs_into_a_rule_is_attached_at_its_end_unless_a_perso
     at_desk(where, tmp_path, act)
 
 
+def test_what_a_person_took_out_of_a_rule_is_not_put_back_by_the_end_of_its_stream(
+    where: StoreSettings, tmp_path: Path
+) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        await desk.records(1)
+        desk.now_us = NOW_US + 500_000_000
+        await desk.appender.change(ruled(desk, case, 400, 600))
+        async with desk.store.reading() as connection:
+            [link] = await all_of(connection, Link, links.select())
+        await desk.appender.change(
+            partial(recordings.detach, actor=desk.actor(), case_id=case.case_id, link_id=link.link_id)
+        )
+        await desk.tell(StreamEnded(at=NOW_US / 1e6 + 550, stream_id="st_1", pts_s=1.0, reason="ended"))
+        assert [each[3] for each in await linked(desk)] == [False]
+
+    at_desk(where, tmp_path, act)
+
+
 def test_a_rule_takes_nothing_of_another_unit_nor_for_a_closed_case_and_its_key_sets_one(
     where: StoreSettings, tmp_path: Path
 ) -> None:
@@ -227,7 +240,10 @@ def test_a_rule_takes_nothing_of_another_unit_nor_for_a_closed_case_and_its_key_
         case = await desk.case()
         await desk.appender.change(ruled(desk, case, 0, 400, unit="东城"))
         await desk.records(1)
+        await desk.appender.change(ruled(desk, case, 0, 400, unit="东城"))
         assert await linked(desk) == [], "its recordings are those of no unit"
+        await desk.appender.change(ruled(desk, case, -400, -300))
+        assert await linked(desk) == [], "it began when the rule's time was over"
         one = await desk.appender.change(ruled(desk, case, 500, 600, "key"))
         assert await desk.appender.change(ruled(desk, case, 500, 600, "key")) == one
         with pytest.raises(StateConflict):
