@@ -76,7 +76,9 @@ async def set_rule(
 async def undo_rule(
     connection: AsyncConnection, actor: Actor, case_id: str, rule_id: str
 ) -> tuple[AttachRule, Sequence[Fact]]:
-    """It attaches nothing more, and what it attached is detached. Undoing what is undone changes nothing.
+    """It attaches nothing more, and what it attached is detached, unless another rule of the case means it too.
+
+    Undoing what is undone changes nothing.
 
     Raises: ThingUnknown. StateConflict: the case is closed.
     """
@@ -91,9 +93,17 @@ async def undo_rule(
         .values(undone_by=rule.undone_by, undone_us=rule.undone_us)
     )
     facts = [of_case("AttachRuleUndone", actor, case_id, (rule_id,), _body(rule))]
-    made = select(links.c.link_id).where(links.c.rule_id == rule_id, links.c.undone_us.is_(None))
-    for (link_id,) in (await connection.execute(made.order_by(links.c.link_id))).all():
-        facts += (await detach(connection, actor, case_id, link_id))[1]
+    made = select(links.c.link_id, recordings).join(recordings).where(
+        links.c.rule_id == rule_id, links.c.undone_us.is_(None)
+    ).order_by(links.c.link_id)  # fmt: skip
+    for row in (await connection.execute(made)).all():
+        facts += (await detach(connection, actor, case_id, row.link_id))[1]
+        until_us = actor.now_us if row.ended_us is None else row.ended_us
+        means = and_(
+            attach_rules.c.case_id == case_id, attach_rules.c.from_us < until_us,
+            attach_rules.c.until_us > row.started_us,
+        )  # fmt: skip
+        facts += await _by_rules(connection, actor, row.recording_id, row.device_id, row.unit, means)
     return rule, facts
 
 

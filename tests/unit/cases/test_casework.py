@@ -233,6 +233,25 @@ def test_what_a_person_took_out_of_a_rule_is_not_put_back_by_the_end_of_its_stre
     at_desk(where, tmp_path, act)
 
 
+def test_a_recording_that_two_rules_mean_stays_when_one_of_them_is_undone(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(desk: Desk) -> None:
+        case = await desk.case()
+        desk.now_us = NOW_US + 100_000_000
+        await desk.records(1)
+        first = await desk.appender.change(ruled(desk, case, 0, 400))
+        second = await desk.appender.change(ruled(desk, case, 50, 500))
+        desk.now_us = NOW_US + 450_000_000
+        await desk.records(2)
+        assert await linked(desk) == [("rec_1", "rule", "prin_1", True), ("rec_2", "rule", "onrecord", True)]
+        for rule, left in ((first, [("rec_1", True), ("rec_2", True)]), (second, [])):
+            await desk.appender.change(
+                partial(attach_rules.undo_rule, actor=desk.actor(), case_id=case.case_id, rule_id=rule.rule_id)
+            )
+            assert [(each[0], each[3]) for each in await linked(desk) if each[3]] == left
+
+    at_desk(where, tmp_path, act)
+
+
 def test_a_rule_takes_nothing_of_another_unit_nor_for_a_closed_case_and_its_key_sets_one(
     where: StoreSettings, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ RELEASED = {
     "0002_casework.py": "1b322c70db8a6080057e72ad3e4d3ab55ba85b9de911400acc1970e0f6e46784",
     "0003_heads.py": "98495f72b2ed05fb480077c2e86ab36af1321fd4e6c6eada652bd627efc00ceb",
     "0004_rights.py": "2c14f96a92126946a903ffe0b3d48354120439477068149328ad13a388e995ef",
+    "0005_uploads.py": "58a518f65e5bfba9db6a8d68f1bccdbc28929e6daeac30a22ae2a2e98bcfa873",
 }
 """The migrations that stand at somebody's site already."""
 

@@ -53,7 +53,7 @@ def test_all_that_was_told_is_told_again_under_its_ids_and_in_its_order(site: Si
 
 def test_the_devices_own_clock_is_told_as_the_manifest_has_it_and_retold_the_same(tmp_path: Path) -> None:
     site = Site(tmp_path, disk=BrokenDisk())
-    says: list[float | None] = [None, -3.2500123, -3.26]
+    says: list[float | None] = [None, -3.2500123, -STARTED_AT]  # the last shows 1970
 
     async def act() -> None:
         recording = site.open()
@@ -67,7 +67,7 @@ def test_the_devices_own_clock_is_told_as_the_manifest_has_it_and_retold_the_sam
 
     anyio.run(act)
     told = site.told(SegmentClosed)
-    assert [event.device_offset_s for event in told] == [None, -3.25, -3.26]
+    assert [event.device_offset_s for event in told] == [None, -3.25, -STARTED_AT]
     assert told[0].device_at is None
     for event in told[1:]:
         assert event.captured_at is not None
