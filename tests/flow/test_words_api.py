@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from cases.appender import Appender
-from cases.casework import recordings
+from cases.casework import attaching
 from cases.casework.rows import Case
 from cases.facts import fact_of
 from pipeline.events import WordsHeard
@@ -66,7 +66,7 @@ async def _said(data: Path) -> tuple[str, list[WordsHeard]]:
             heard(recording_id, "罚款", 1.0, 1.8, DEMO),
             heard(recording_id, SECRET, 2.0, 2.9),
         ]
-        appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+        appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(appender.run)
             await appender.append([fact_of(event) for event in told])

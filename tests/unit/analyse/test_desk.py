@@ -74,9 +74,7 @@ class Room:
         self.board = LocalBoard(3.0, 3, self.clock)
         self.stage = Stage("speech", True, model="made", label=LABEL)
         self.marks = Marks(self.folder)
-        self.desk = Desk(
-            self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self._tell, 3600.0
-        )
+        self.desk = Desk(self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self._tell, 3600.0)
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from cases.appender import Appender
-from cases.casework import recordings
+from cases.casework import attaching
 from cases.casework.actor import Actor
 from cases.casework.corrections import correct_words
 from cases.custody.heads import Heads
@@ -52,7 +52,7 @@ def test_words_stand_on_the_page_with_their_clip_their_model_and_whether_a_perso
     async def make() -> None:
         case, _ = await record(StoreSettings(), tmp_path)
         async with opened(StoreSettings(), tmp_path) as store:
-            appender = await Appender.load(store, ManualClock(), [recordings.Attaching()])
+            appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(appender.run)
                 await appender.append([fact_of(each) for each in told])
