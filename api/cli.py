@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from api.analysis_cli import analyse
 from api.models_cli import app as models_app
 from pipeline.errors import OnRecordError
 from pipeline.sources import Transport
@@ -32,6 +33,7 @@ app.add_typer(token_app, name="token")
 app.add_typer(user_app, name="user")
 app.add_typer(unit_app, name="unit")
 app.add_typer(models_app, name="models")
+app.command("analyse")(analyse)
 
 ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="YAML file with settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -41,6 +43,7 @@ class Role(StrEnum):
     """What part of the program runs in this process."""
 
     ALL = "all"
+    WORKER = "worker"
 
 
 class Bench(StrEnum):
@@ -99,8 +102,13 @@ def serve(
     """Run the server until SIGTERM."""
     from api.serve import serve as run
 
-    del role  # one value so far; analysis workers will be the second
-    _run(run, _settings(config))
+    settings = _settings(config)
+    if role is Role.WORKER:
+        from api.analysis import work
+
+        _run(work, settings)
+        return
+    _run(run, settings)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.http_door import Crowd
+from api.schemas.analysis import STEPS
 from pipeline.app import Runtime
 
 
@@ -22,6 +23,7 @@ class RuntimeCollector(Collector):
         yield from self._outbox()
         yield from self._doors()
         yield from self._relays()
+        yield from self._analysis()
 
     def _streams(self) -> Iterator[Metric]:
         labels = ["stream_id"]
@@ -78,6 +80,34 @@ class RuntimeCollector(Collector):
         )
         yield GaugeMetricFamily("onrecord_outbox_pending", "Facts not yet on the disk", value=outbox.pending)
         yield CounterMetricFamily("onrecord_outbox_lost", "Facts there was no room for", value=outbox.lost)
+
+    def _analysis(self) -> Iterator[Metric]:
+        desk = self._runtime.desk
+        on = GaugeMetricFamily(
+            "onrecord_analysis_stage_on", "1 for a stage that runs, with its model", labels=["stage", "model"]
+        )
+        for stage in desk.stages.values():
+            on.add_metric([stage.name, stage.label], int(stage.is_on))
+        step = GaugeMetricFamily(
+            "onrecord_analysis_step", "0 whole to 4 gaps: what a worker leaves out", labels=["worker"]
+        )
+        for worker, eased in desk.eased.items():
+            step.add_metric([worker], STEPS.index(eased.step))
+        behind = GaugeMetricFamily(
+            "onrecord_analysis_behind_seconds", "What of a live stream is not analysed yet", labels=["stream_id"]
+        )
+        for stream_id, behind_s in desk.behind_s().items():
+            behind.add_metric([stream_id], behind_s)
+        yield from (on, step, behind)
+        yield CounterMetricFamily("onrecord_analysis_reports", "Reports of workers taken", value=desk.reports)
+        yield CounterMetricFamily("onrecord_analysis_utterances", "Utterances with words told", value=desk.words)
+        yield CounterMetricFamily("onrecord_analysis_gaps", "Spans that no worker followed live", value=desk.gaps)
+        yield CounterMetricFamily("onrecord_analysis_gap_seconds", "Seconds of them", value=desk.gap_s)
+        yield GaugeMetricFamily("onrecord_analysis_spans_waiting", "Spans to be looked at", value=desk.waiting)
+        yield GaugeMetricFamily(
+            "onrecord_caption_listeners", "Screens that get captions", value=desk.captions.listeners
+        )
+        yield CounterMetricFamily("onrecord_captions", "Captions told", value=desk.captions.told)
 
     def _relays(self) -> Iterator[Metric]:
         relays = self._runtime.relays

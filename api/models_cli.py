@@ -145,8 +145,8 @@ class _Bar:
 
 
 def _registry(config: Path | None) -> "Registry":
-    from pipeline.logs import configure
     from models.registry import Registry
+    from pipeline.logs import configure
     from pipeline.settings import load
 
     settings = load(config)

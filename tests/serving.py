@@ -231,6 +231,20 @@ class Server:
         self._publishers.append(process)
         return process
 
+    def speak(self, key: str, sound: Path, seconds: float) -> subprocess.Popen[bytes]:
+        """Debian's ffmpeg sends a test picture and the first seconds of a sound file, in real time."""
+        process = subprocess.Popen(
+            [
+                "ffmpeg", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10",
+                "-re", "-i", str(sound), "-t", str(seconds), "-threads", "1", "-c:v", "libx264", "-preset", "ultrafast",
+                "-tune", "zerolatency", "-g", "10", "-b:v", "100k", "-c:a", "aac", "-b:a", "64k", "-ar", "48000",
+                "-f", "flv", f"rtmp://127.0.0.1:{self.rtmp_port}/live/{key}",
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self._publishers.append(process)
+        return process
+
     def recordings(self) -> list[Path]:
         return sorted(path.parent for path in (self.data / "recordings").rglob("manifest.jsonl"))
 

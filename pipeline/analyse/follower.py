@@ -7,7 +7,7 @@ once, and what was not reported never is.
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import anyio
 import structlog
@@ -216,11 +216,12 @@ class Follower:
     ) -> None:
         """Raises: LeaseLost."""
         self._number += 1
-        state: str = "running" if not is_over else "failed" if self._failure else "done"
+        state: Literal["running", "done", "failed"] = "running"
+        if is_over:
+            state = "failed" if self._failure else "done"
         report = Report(
             self.lease.work.work_id, self.lease.token, self._number, events, tuple(captions), covered.start_s,
-            covered.end_s, covered.model or self._model, "failed" if state == "failed" else "done" if state == "done" else "running",
-            self._failure if is_over else covered.reason,
+            covered.end_s, covered.model or self._model, state, self._failure if is_over else covered.reason,
         )  # fmt: skip
         while True:
             try:

@@ -100,7 +100,7 @@ class Hearing:
         return self._caption(wanted.utterance, shown.text, shown.settled, is_final=False, late_s=0.0)
 
     def final(self, wanted: Wanted, heard: Heard, late_s: float, model: str = "") -> Caption | None:
-        """Takes the words of an utterance; what is shown of them. model: where another one than the lease's heard it."""
+        """Takes the words of an utterance; what is shown of them. model: where another than the lease's heard it."""
         utterance, progress = wanted.utterance, self._progress
         shown = self._partials.pop(wanted.key, None)
         verdict = judged(heard, utterance.voiced)

@@ -45,6 +45,7 @@ class Medium:
     flushes: int = 0
 
     async def flush(self, *, is_whole: bool = True) -> None:
+        assert not is_whole, "facts of before may be on their way"
         self.flushes += 1
 
 
@@ -55,6 +56,7 @@ class Shelf:
     recordings: list[Recorded] = field(default_factory=list)
 
     def ended_since(self, since_s: float) -> list[Recorded]:
+        assert since_s > 0
         return self.recordings
 
 
