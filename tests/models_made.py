@@ -67,12 +67,15 @@ class FileServer:
 
     files: dict[str, bytes] = field(default_factory=lambda: dict(FILES))
     has_ranges: bool = True
+    has_length: bool = True
     etag: str = '"first"'
     breaks_at: list[int] = field(default_factory=list)
     says: list[int] = field(default_factory=list)
     """Status codes to answer with first."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     stalls: bool = False
+    is_off_by: int = 0
+    """Bytes by which a range begins later than was asked for."""
     let_go: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
@@ -108,6 +111,12 @@ class FileServer:
         name, wanted = request.path.rpartition("/")[2], request.headers.get("Range", "")
         if_range = request.headers.get("If-Range", "")
         self.asked.append((name, wanted, if_range))
+        if request.path.startswith("/moved/"):
+            request.send_response(302)
+            request.send_header("Location", f"/files/{name}")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
         data = self.files.get(name)
         if self.says or data is None:
             request.send_response(self.says.pop(0) if self.says else 404)
@@ -115,7 +124,7 @@ class FileServer:
             request.end_headers()
             return
         found = re.fullmatch(r"bytes=(\d+)-", wanted)
-        at = int(found[1]) if found and self.has_ranges and if_range in ("", self.etag) else 0
+        at = int(found[1]) + self.is_off_by if found and self.has_ranges and if_range in ("", self.etag) else 0
         if at >= len(data):
             request.send_response(416)
             request.send_header("Content-Range", f"bytes */{len(data)}")
@@ -125,7 +134,8 @@ class FileServer:
         request.send_response(206 if at else 200)
         if at:
             request.send_header("Content-Range", f"bytes {at}-{len(data) - 1}/{len(data)}")
-        request.send_header("Content-Length", str(len(data) - at))
+        if self.has_length:
+            request.send_header("Content-Length", str(len(data) - at))
         request.send_header("ETag", self.etag)
         request.end_headers()
         end = len(data)

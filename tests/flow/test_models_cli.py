@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from tests.models_made import FILES, FileServer, entry, lay, registry_file, unpinned
-from tests.serving import environment, onrecord
+from tests.serving import environment, onrecord, until
 
 
 def with_registry(path: Path) -> dict[str, str]:
@@ -51,9 +51,7 @@ def test_a_pull_that_is_killed_at_90_percent_goes_on(tmp_path: Path) -> None:
         part = tmp_path / "models" / "small-one" / "model.bin.part"
         command = [sys.executable, "-m", "api.cli", "models", "pull", "small-one"]
         child = subprocess.Popen(command, env=environment(tmp_path, **settings))
-        while not (part.exists() and part.stat().st_size > size * 8 // 10):
-            assert child.poll() is None
-            os.sched_yield()
+        until(lambda: part.exists() and part.stat().st_size > size * 8 // 10, "most of the file")
         child.kill()
         child.wait()
         server.let_go.set()

@@ -15,7 +15,7 @@ from models.registry import Registry, State
 from pipeline.errors import ModelMissing, ModelUnverified, SettingsInvalid
 from tests.models_made import FILES, entry, lay, registry_file, sha256, unpinned
 
-WRONG = {**FILES, "vocabulary.json": b"other words"}
+WRONG = {**FILES, "vocabulary.json": bytes(len(FILES["vocabulary.json"]))}
 
 
 def opened(folder: Path, made: dict[str, object] | None = None) -> Registry:
@@ -105,7 +105,7 @@ def test_links_in_a_zip_or_a_folder_are_refused(tmp_path: Path) -> None:
     (folder / "model.bin").rename(tmp_path / "elsewhere")
     (folder / "model.bin").symlink_to(tmp_path / "elsewhere")
     for source in (path, folder):
-        with pytest.raises(ModelUnverified, match="link"):
+        with pytest.raises(ModelUnverified, match=r"in it is a link or no plain file|cannot be taken \(a link\)"):
             brought(tmp_path, source)
         assert left(tmp_path) == set()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.entries import Engine, Hashes, Task, load
+from models.entries import Engine, Entry, Hashes, Task, load
 from models.registry import FILE, SHIPPED
 from pipeline.errors import SettingsInvalid
 from tests.models_made import entry, registry_file
@@ -23,6 +23,11 @@ def test_every_source_of_the_list_names_a_fixed_revision() -> None:
         source for each in SHIPPING.values() for source in each.sources if "/main/" in source or "/master/" in source
     ]
     assert moving == []
+
+
+def test_the_page_names_every_model_of_the_list_and_every_field() -> None:
+    page = (FILE.parent.parent / "docs" / "models.md").read_text(encoding="utf-8")
+    assert [name for name in [*SHIPPING, *Entry.model_fields] if f"`{name}`" not in page] == []
 
 
 def test_the_demo_stands_last_among_the_speech_models_and_has_our_own_hashes() -> None:

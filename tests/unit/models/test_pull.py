@@ -118,6 +118,25 @@ def test_a_file_that_changed_at_the_server_is_begun_anew(tmp_path: Path, server:
     assert of(server, "model.bin") == [("model.bin", "bytes=15-", '"old"')]
 
 
+def test_a_range_that_was_not_asked_for_is_refused_and_a_mirror_goes_on(tmp_path: Path, server: FileServer) -> None:
+    with FileServer(is_off_by=1).running() as source:
+        pulled = Pulled(tmp_path, source.url, server.url)
+        lay(pulled.folder, {"model.bin.part": FILES["model.bin"][: SIZE // 2]})
+        pulled.run()
+    assert any("another range" in told for told in pulled.told)
+    assert of(server, "model.bin") == [("model.bin", f"bytes={SIZE // 2}-", "")]
+
+
+def test_a_server_that_sends_more_than_the_registry_says_is_refused(tmp_path: Path, server: FileServer) -> None:
+    """It does not say how much comes, so that only the bytes themselves show it."""
+    server.files["model.bin"] += b"more"
+    server.has_length = False
+    pulled = Pulled(tmp_path, server.url)
+    with pytest.raises(ModelMissing, match="more than 1000000 bytes"):
+        pulled.run()
+    assert names(pulled.folder) == set()
+
+
 def test_a_mirror_goes_on_where_the_source_broke(tmp_path: Path, server: FileServer) -> None:
     at = SIZE * 9 // 10
     with FileServer().running() as source:
@@ -136,6 +155,18 @@ def test_a_wrong_file_is_deleted_said_and_never_gets_its_name(tmp_path: Path, se
     with pytest.raises(ModelUnverified, match=r"model\.bin: 127\.0\.0\.1.*SHA-256.*deleted"):
         pulled.run()
     assert names(pulled.folder) == set()
+
+
+def test_a_source_that_sends_us_on_is_followed_and_gone_on_with(tmp_path: Path, server: FileServer) -> None:
+    """As model hubs do: the address of the list leads to another one, of a server that changes."""
+    server.breaks_at = [SIZE * 9 // 10]
+    pulled = Pulled(tmp_path, server.url.replace("/files/", "/moved/"))
+    pulled.run()
+    assert names(pulled.folder) == set(FILES)
+    ranges = [wanted for _, wanted, _ in of(server, "model.bin")]
+    assert ranges[:2] == ["", ""]
+    assert ranges[2] == ranges[3] != ""
+    assert len(ranges) == 4
 
 
 def test_a_mirror_helps_where_the_source_gives_a_wrong_file(tmp_path: Path, server: FileServer) -> None:

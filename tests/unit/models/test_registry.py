@@ -1,5 +1,6 @@
 """What is handed out to be loaded: only what the registry names, byte for byte."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from models import hashes
 from models.entries import Task
 from models.registry import Registry, State
 from pipeline.errors import ModelError, ModelMissing, ModelUnverified
-from tests.models_made import FILES, entry, lay, registry_file, unpinned
+from tests.models_made import FILES, entry, lay, registry_file, sha256, unpinned
 
 
 def opened(folder: Path, *entries: dict[str, object], accepts_noncommercial: bool = False) -> Registry:
@@ -155,7 +156,17 @@ def test_a_large_file_is_hashed_once_and_again_when_it_changed(tmp_path: Path, m
     os.utime(folder / "model.bin", ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(ModelUnverified):
         registry.ready("small-one")
-    assert registry.defects(registry.entry("small-one"), folder, fresh=True)
+
+
+def test_a_fresh_check_believes_nothing_that_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashes, "_REMEMBERED_FROM_BYTES", 500_000)
+    registry = opened(tmp_path, entry())
+    folder = lay(tmp_path / "models" / "small-one", {**FILES, "model.bin": bytes(len(FILES["model.bin"]))})
+    stat = (folder / "model.bin").stat()
+    forged = [*map(str, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)), sha256(FILES["model.bin"])]
+    (tmp_path / "models" / "checked.json").write_text(json.dumps({str(folder / "model.bin"): forged}))
+    assert registry.defects(registry.entry("small-one"), folder) == [], "who writes this file could write the models"
+    assert len(registry.defects(registry.entry("small-one"), folder, fresh=True)) == 1
 
 
 def test_what_is_remembered_may_be_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
