@@ -86,7 +86,8 @@ class Entry(_Part):
     sources: where `pull` finds the files, the source first, then mirrors; a file's name is put behind each.
     is_commercial: whether the licence lets it be used commercially. window_s: what the model always looks at; null: as
     long as the sound is. longest_s: the longest utterance it is given. feature_cut: whether the features of a short
-    utterance may be cut to its length, by measurement. smaller: what takes over under overload.
+    utterance may be cut to its length, hot_words: whether names given to it come out more often, both by measurement.
+    smaller: what takes over under overload.
     """
 
     name: Name
@@ -105,6 +106,7 @@ class Entry(_Part):
     window_s: float | None = Field(default=None, gt=0)
     longest_s: float = Field(gt=0)
     feature_cut: bool = False
+    hot_words: bool = False
     smaller: Name | None = None
     is_demo: bool = False
     weaknesses: Weaknesses
