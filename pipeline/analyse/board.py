@@ -65,6 +65,8 @@ class Caption:
 class Report:
     """What a worker found under one lease. number: counts up from 1 within the lease, so that none is taken twice.
 
+    One report of a lease is told at a time: the next one once the board has this one.
+
     covered_from_s, covered_to_s: the stage has seen this span whole, and all it found is in this and earlier reports;
     equal: nothing is claimed. state: "done" ends the work; "failed" ends this try, with reason.
     model: name@version.
@@ -94,7 +96,11 @@ class WorkerBoard(Protocol):
         ...
 
     async def report(self, report: Report) -> None:
-        """Returns when the report is kept. Raises: LeaseLost: it was not taken, and must not be told again."""
+        """Returns when the report is kept; waits while the desk is too far behind. One that is repeated is kept once.
+
+        Raises: LeaseLost: it was not taken, and must not be told again. WorkerFailed: its number does not follow the
+        last one's, or it is longer than a line of the board may be (`wire.MOST_LINE_BYTES`).
+        """
         ...
 
     async def give_back(self, lease: Lease) -> None:
@@ -119,15 +125,24 @@ class DeskBoard(Protocol):
     """The server's side. Every call may raise BoardUnavailable."""
 
     async def offer(self, work: Work) -> None:
-        """Nothing where this work_id is on the board already."""
+        """Nothing where this work_id is on the board already: waiting, claimed, laid aside, or done and not yet taken.
+
+        A desk repeats its offers: the board may have lost its memory. BoardUnavailable where the board is full, too.
+        """
         ...
 
     async def withdraw(self, work_id: str) -> None:
-        """Whoever has it is told at the next renewal. Nothing where it is not on the board."""
+        """Off the board, laid aside or not. Whoever has it is told at the next renewal, and tells nothing any more.
+
+        No `Ended` comes of it. Nothing where it is not on the board.
+        """
         ...
 
     async def take(self) -> Report | Ended:
-        """The next one, in the order in which each lease told them; waits. It comes again until it is `taken`."""
+        """The next one, in the order in which each lease told them; waits. The same one comes until it is `taken`.
+
+        One task takes. A "failed" comes as the report and then as `Ended`.
+        """
         ...
 
     async def taken(self, item: Report | Ended) -> None:

@@ -101,13 +101,22 @@ def test_work_that_lost_its_worker_comes_before_what_waits_longer(on_board: Try)
     on_board(case)
 
 
-def test_the_desk_hears_of_a_silent_worker_though_nobody_claims(on_board: Try) -> None:
+def test_a_desk_that_waits_hears_of_a_silent_worker_though_nobody_claims(on_board: Try) -> None:
     async def case(table: Table) -> None:
-        await table.desk.offer(work("a"))
-        await table.worker("silent").claim("silent")
-        with anyio.fail_after(LEASE_S + SLACK_S):
-            item = await table.desk.take()
-        assert item == Ended(work("a"), 1, False, "the lease was not renewed")
+        items: list[Report | Ended] = []
+
+        async def take() -> None:
+            items.append(await table.desk.take())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(take)  # waits since before there was a lease that could end
+            await table.desk.offer(work("a"))
+            await anyio.sleep(0.05)
+            await table.worker("silent").claim("silent")
+            with anyio.fail_after(LEASE_S + SLACK_S):
+                while not items:
+                    await anyio.sleep(0.01)
+        assert items == [Ended(work("a"), 1, False, "the lease was not renewed")]
 
     on_board(case, LEASE_S)
 
@@ -127,6 +136,8 @@ def test_a_lease_that_is_renewed_outlives_its_time(on_board: Try) -> None:
                 await anyio.sleep(renewed_s / 5)
             group.cancel_scope.cancel()
         assert await is_quiet(table.desk)
+        await worker.report(report("a", lease.token, 1, "failed"))
+        assert (await drained(table.desk, 2))[1] == Ended(work("a"), 1, False, "is failed")  # a renewal is no try
 
     on_board(case, renewed_s)
 
@@ -245,6 +256,20 @@ def test_work_that_kills_its_workers_is_laid_aside(on_board: Try) -> None:
             ended = (await drained(table.desk, 1))[0]
             assert ended == Ended(work("a"), tries, tries == MOST_TRIES, "the lease was not renewed")
         assert await is_idle(worker)
+
+    on_board(case, LEASE_S)
+
+
+def test_work_that_waits_long_after_it_lost_its_worker_has_no_more_tries_for_it(on_board: Try) -> None:
+    async def case(table: Table) -> None:
+        await table.desk.offer(work("a"))
+        worker = table.worker("w")
+        await worker.claim("w")
+        assert await drained(table.desk, 1) == [Ended(work("a"), 1, False, "the lease was not renewed")]
+        assert await is_quiet(table.desk, 2 * LEASE_S)
+        lease = await worker.claim("w")
+        await worker.report(report("a", lease.token, 1, "failed"))
+        assert (await drained(table.desk, 2))[1] == Ended(work("a"), 2, True, "is failed")
 
     on_board(case, LEASE_S)
 

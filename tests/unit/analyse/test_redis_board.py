@@ -184,6 +184,30 @@ def test_redis_that_hangs_is_told_in_time_and_goes_on_as_it_was(shared: RedisSer
     on_redis(shared, case)
 
 
+def test_a_claim_that_is_cancelled_while_redis_hangs_gives_back_what_it_is_given_later(shared: RedisServer) -> None:
+    async def case(table: Table, _: str) -> None:
+        worker, scope = table.worker("w"), anyio.CancelScope()
+        await worker.renew([])  # it has a connection
+        await table.desk.offer(work("a"))
+
+        async def claim() -> None:
+            with scope:
+                await worker.claim("w")
+
+        async with anyio.create_task_group() as group:
+            with shared.frozen():
+                group.start_soon(claim)
+                await anyio.sleep(0.1)
+                scope.cancel()
+                await anyio.sleep(0.1)
+        assert scope.cancelled_caught
+        with anyio.fail_after(LEASE_S / 2):
+            assert (await table.worker("other").claim("other")).work == work("a")
+        assert await is_quiet(table.desk)
+
+    on_redis(shared, case)
+
+
 @pytest.mark.parametrize("url", ["redis://:{}@127.0.0.1:{}/0", "redis://somebody:{}@127.0.0.1:{}/0"])
 def test_a_wrong_password_is_told_without_it(shared: RedisServer, url: str) -> None:
     async def act() -> None:
@@ -197,7 +221,7 @@ def test_a_wrong_password_is_told_without_it(shared: RedisServer, url: str) -> N
     anyio.run(act)
 
 
-@pytest.mark.parametrize("url", ["http://:hunter2secret@127.0.0.1/0", "redis://:a/hunter2secret@127.0.0.1:1/0"])
+@pytest.mark.parametrize("url", ["http://:hunter2secret@127.0.0.1/0", "redis://:hunter2secret/a@127.0.0.1:1/0"])
 def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
         RedisBoard(url, "t", LEASE_S, MOST_TRIES)
