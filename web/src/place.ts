@@ -6,7 +6,7 @@ export type Place =
   | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
   | { readonly name: "case"; readonly caseId: string }
   | { readonly name: "together"; readonly caseId: string }
-  | { readonly name: "recording"; readonly recordingId: string };
+  | { readonly name: "recording"; readonly recordingId: string; readonly at_s?: number };
 
 export interface Page {
   readonly name: Exclude<Place["name"], "case" | "together" | "recording">;
@@ -31,12 +31,13 @@ export const PAGES: readonly Page[] = [
 export function placeOf(fragment: string): Place {
   const [, first = "", second = "", ...more] = fragment.replace(/^#/, "").split("/");
   const page = PAGES.find((each) => each.name === first);
+  const at_s = page?.name === "recordings" && second !== "" && more.length === 1 && /^\d{1,7}(\.\d{1,3})?$/.test(more[0] ?? "") ? Number(more[0]) : null;
   const isTogether = page?.name === "cases" && second !== "" && more.length === 1 && more[0] === "together";
-  if (page === undefined || (more.length > 0 && !isTogether)) return { name: "wall" };
+  if (page === undefined || (more.length > 0 && !isTogether && at_s === null)) return { name: "wall" };
   if (second === "" || (page.name !== "cases" && page.name !== "recordings")) return { name: page.name };
   try {
     const id = decodeURIComponent(second);
-    if (page.name === "recordings") return { name: "recording", recordingId: id };
+    if (page.name === "recordings") return { name: "recording", recordingId: id, ...(at_s === null ? {} : { at_s }) };
     return { name: isTogether ? "together" : "case", caseId: id };
   } catch {
     return { name: page.name }; // broken %-signs
@@ -52,7 +53,7 @@ export function fragmentOf(place: Place): string {
     case "together":
       return `#/cases/${encodeURIComponent(place.caseId)}/together`;
     case "recording":
-      return `#/recordings/${encodeURIComponent(place.recordingId)}`;
+      return `#/recordings/${encodeURIComponent(place.recordingId)}${place.at_s === undefined ? "" : `/${Number(place.at_s.toFixed(3))}`}`;
     default:
       return `#/${place.name}`;
   }

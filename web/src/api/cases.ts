@@ -75,6 +75,25 @@ export async function addNote(caseId: string, text: string, idempotencyKey: stri
   await ask("POST", `${under(caseId)}/notes`, { body: { text }, headers: { "Idempotency-Key": idempotencyKey } });
 }
 
+/** text: what was said; the same as before: it was heard rightly. idempotencyKey: as for a note. */
+export async function correctWords(caseId: string, eventId: string, text: string, idempotencyKey: string): Promise<void> {
+  await ask("POST", `${under(caseId)}/corrections`, { body: { event_id: eventId, text }, headers: { "Idempotency-Key": idempotencyKey } });
+}
+
+const CORRECTIONS_MOST = 5_000;
+
+/** Every correction of the case, also of words that the reader has not in hand. */
+export async function listCorrections(caseId: string, signal: AbortSignal): Promise<readonly TimelineItem[]> {
+  const found: TimelineItem[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<TimelineItem> = await readTimeline(caseId, { kinds: ["WordsCorrected"], words: "", limit: 1000, cursor }, signal);
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null && found.length < CORRECTIONS_MOST);
+  return found;
+}
+
 export interface ExportJob {
   readonly export_id: string;
   readonly state: "waiting" | "running" | "done" | "failed";

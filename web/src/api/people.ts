@@ -226,6 +226,11 @@ export function mediaUrl(recordingId: string, span: Span): string {
 
 export const stillUrl = (recordingId: string, at_s: number): string => `/api/v1/recordings/${id(recordingId)}/still.jpg?at=${at_s.toFixed(3)}`;
 
+/** zero_s: the second of the recording that is the file's time 0; reading it is logged, as playing is. */
+export function subtitlesUrl(recordingId: string, form: "vtt" | "srt", zero_s = 0): string {
+  return `/api/v1/recordings/${id(recordingId)}/subtitles.${form}?zero=${zero_s.toFixed(3)}`;
+}
+
 export async function readAudit(cursor: string | null): Promise<Page<TimelineItem>> {
   const query = new URLSearchParams({ limit: "200", ...(cursor === null ? {} : { cursor }) });
   return (await ask("GET", `/api/v1/audit?${query}`)) as Page<TimelineItem>;

@@ -1,12 +1,13 @@
 // The kinds of events, in the groups that the filter offers; each group has a sign and a word.
 
-export type Group = "stream" | "gap" | "segment" | "view" | "note" | "case" | "other";
+export type Group = "stream" | "words" | "gap" | "segment" | "view" | "note" | "case" | "other";
 
 export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>> = {
   stream: ["StreamStarted", "StreamResumed", "StreamEnded", "RelayStarted", "RelayInterrupted", "RelayEnded"],
-  gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap"],
+  words: ["WordsHeard", "WordsCorrected"],
+  gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap", "AnalysisGapClosed", "AnalysisEased"],
   segment: ["RecordingStarted", "SegmentClosed"],
-  view: ["ViewStarted", "ViewEnded", "StillTaken"],
+  view: ["ViewStarted", "ViewEnded", "StillTaken", "WordsFetched"],
   note: ["NoteAdded"],
   case: [
     "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
@@ -16,7 +17,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
 
 export const GROUPS = Object.keys(KINDS) as readonly Exclude<Group, "other">[];
 
-export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
+export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", words: "”", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
 
 const GROUP_OF = new Map<string, Group>(GROUPS.flatMap((group) => KINDS[group].map((kind) => [kind, group] as const)));
 

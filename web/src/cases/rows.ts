@@ -1,15 +1,31 @@
 // What stands in the timeline, row by row: a date where the day changes, segments in a row as one. Plain data work.
 
 import type { TimelineItem } from "../api/cases";
+import { correctionsOf, spokenOf, type Spoken } from "./versions";
+
+/** spoken: of words that were heard, what is known of them. isOpen: their other versions follow. */
+export interface EventRow {
+  readonly type: "event";
+  readonly key: string;
+  readonly item: TimelineItem;
+  readonly isFolded: boolean;
+  readonly spoken: Spoken | null;
+  readonly isOpen: boolean;
+}
 
 export type Row =
   | { readonly type: "older"; readonly key: "older" }
   | { readonly type: "day"; readonly key: string; readonly at: Date }
-  | { readonly type: "event"; readonly key: string; readonly item: TimelineItem; readonly isFolded: boolean }
+  | EventRow
   | { readonly type: "fold"; readonly key: string; readonly items: readonly TimelineItem[]; readonly mediaS: number; readonly isOpen: boolean };
 
-/** hasOlder: there are events before `items`. opened: ids of events whose fold is open. Days are those of the reader's time zone. */
-export function rowsOf(items: readonly TimelineItem[], opened: ReadonlySet<string>, hasOlder: boolean): readonly Row[] {
+/**
+ * hasOlder: there are events before `items`. opened: ids of events whose fold is open. corrections: of words, those that
+ * `items` may lack. Days are those of the reader's time zone.
+ */
+export function rowsOf(items: readonly TimelineItem[], opened: ReadonlySet<string>, hasOlder: boolean, corrections?: ReadonlyMap<string, TimelineItem>): readonly Row[] {
+  const known = correctionsOf([...(corrections?.values() ?? []), ...items]);
+  const spoken = spokenOf(items, known);
   const rows: Row[] = hasOlder ? [{ type: "older", key: "older" }] : [];
   let dayMs = Infinity;
   let nextDayMs = -Infinity;
@@ -31,8 +47,12 @@ export function rowsOf(items: readonly TimelineItem[], opened: ReadonlySet<strin
       run.push(item);
       continue;
     }
+    const said = spoken.get(item.event_id);
+    if (said === null) continue; // folded under other words
     close();
-    rows.push(eventOf(item, false));
+    const isOpen = said !== undefined && said.others.length > 0 && opened.has(item.event_id);
+    rows.push({ ...eventOf(item, false), spoken: said ?? null, isOpen });
+    if (isOpen) rows.push(...said.others.map((other) => ({ ...eventOf(other, true), spoken: { correction: known.get(other.event_id) ?? null, others: [] } })));
   }
   close();
   return rows;
@@ -52,7 +72,7 @@ export function isAnchor(key: string): boolean {
   return key !== "older" && !key.startsWith("day ");
 }
 
-const eventOf = (item: TimelineItem, isFolded: boolean): Row => ({ type: "event", key: item.event_id, item, isFolded });
+const eventOf = (item: TimelineItem, isFolded: boolean): EventRow => ({ type: "event", key: item.event_id, item, isFolded, spoken: null, isOpen: false });
 
 /** How many seconds of the stream the event speaks about; 0: about none. */
 export function mediaSecondsOf({ start_s, end_s, media }: TimelineItem): number {

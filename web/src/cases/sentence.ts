@@ -66,7 +66,7 @@ export function stepOf(kind: string): string {
 }
 
 /** A code word of the server in the reader's language; as it came where no text is known for it. */
-export function named(family: "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind", word: string): string {
+export function named(family: "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind" | "stage" | "easing" | "speaker", word: string): string {
   const key = `${family}.${word}`;
   return isTextKey(key) ? t(key) : visible(word);
 }
@@ -80,6 +80,11 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     watched: seconds("watched_s"),
     late: seconds("late_s"),
     jump: seconds("step_s"),
+    behind: seconds("behind_s"),
+    stage: named("stage", wordOf(item, "stage")),
+    easing: named("easing", wordOf(item, "step")),
+    second: typeof item["start_s"] === "number" ? item["start_s"].toFixed(1) : UNKNOWN,
+    form: wordOf(item, "form"),
     size: typeof item["size_bytes"] === "number" ? (item["size_bytes"] / 1e6).toFixed(1) : UNKNOWN,
     cause: named("cause", wordOf(item, "cause", "reason")),
     how: named("how", wordOf(item, "how")),

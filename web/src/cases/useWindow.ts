@@ -83,5 +83,5 @@ export function useWindow(scroller: Ref<HTMLElement | null>, keys: () => readonl
   onMounted(() => scroller.value !== null && observer.observe(scroller.value));
   onBeforeUnmount(() => observer.disconnect());
 
-  return { span, isFollowing, topPx, onScroll, toEnd };
+  return { span, isFollowing, topPx, onScroll, toEnd, settle };
 }
