@@ -29,7 +29,9 @@ CASE: dict[str, Json] = {
 SESSION: dict[str, Json] = {
     "name": "指挥员", "role": "commander", "expires_at": None, "account_id": "usr_1", "login": "commander", "unit": "",
     "needs": "", "has_password": True, "has_totp": True, "asks_old_password": True,
-    "permissions": dict.fromkeys(("streams.watch", "cases.read", "cases.note", "cases.export"), "unit"),
+    "permissions": dict.fromkeys(
+        ("streams.watch", "cases.read", "cases.note", "cases.export", "words.correct", "recordings.play"), "unit"
+    ),
 }  # fmt: skip
 STEPS: list[Json] = [
     {"step_id": "s1", "kind": "filing", "started_at": CASE["opened_at"], "ended_at": "2026-11-24T01:10:00.000Z"},
@@ -87,9 +89,12 @@ class Record:
             self._changed.notify_all()
         return f"e{seq}"
 
-    def note(self, key: str, text: str) -> None:
+    def note(self, key: str, text: str, of_event: str | None = None) -> None:
+        """Of the case; or of the words of `of_event`, what was really said."""
         if key not in self._notes:
-            self.tell("NoteAdded", datetime.now(UTC).timestamp(), by="指挥员", text=text, stream_id=None)
+            kind = "NoteAdded" if of_event is None else "WordsCorrected"
+            more: dict[str, Json] = {} if of_event is None else {"of_event": of_event, "start_s": 1.0, "end_s": 2.0}
+            self.tell(kind, datetime.now(UTC).timestamp(), by="指挥员", text=text, stream_id=None, **more)
         self._notes.add(key)
 
     def drop_tails(self, *, is_away: bool = False) -> None:
@@ -205,8 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["Idempotency-Key"]
         self.told.note_keys.append(key)
+        is_correction = self.path == "/api/v1/cases/case-1/corrections"
         if self.told.refuses is None or self.told.loses_answers:
-            self.told.note(key, body["text"])
+            self.told.note(key, body["text"], body["event_id"] if is_correction else None)
         self._answer(*(self.told.refuses or (201, {})))
 
     def _answer(self, status: int, body: dict[str, Json]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import ROOT, Demo
-from tests.e2e.record_server import CASE, Json, Record, serve
+from tests.e2e.record_server import CASE, SESSION, Json, Record, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -264,3 +264,84 @@ def test_fifty_thousand_events_keep_the_page_small_and_the_reader_in_place(page:
     expect(page.locator(f"[data-event={last}]")).to_be_in_viewport()
     expect(page.locator("[data-action=news]")).to_have_count(0)
     assert page.locator(ROW).count() < 120
+
+
+def said(record: Record, text: str, start_s: float, model: str, **more: Json) -> str:
+    return record.tell(
+        "WordsHeard", START_S + start_s, text=text, start_s=start_s, end_s=start_s + 2, model=model, speaker="wearer",
+        recording_id="rec-1", is_doubtful=True, normal="", **more,
+    )  # fmt: skip
+
+
+def test_words_are_quoted_with_their_model_their_versions_and_the_second_they_were_said_in(
+    page: Page, record: Record
+) -> None:
+    said(record, "请出示正件", 12.5, "small@1")
+    said(record, "请出示证件", 12.5, "large@1")
+    said(record, "您好", 20, "whisper-demo-zh@1", learned_at="2026-11-24T09:30:00.000Z")
+    open_case(page, record)
+    words = rows(page, "words")
+    expect(words).to_have_count(2)
+    first, demo = words.nth(0), words.nth(1)
+    expect(first.locator("[data-words]")).to_have_text("请出示证件")
+    expect(first.locator("[data-speaker]")).to_have_text("佩戴者")
+    expect(first).to_contain_text("存疑")
+    expect(first.locator("[data-machine]")).to_have_text("机器识别，未经核对")
+    expect(first.locator("[data-action=to-second]")).to_have_attribute("href", "#/recordings/rec-1/12.5")
+    expect(demo.locator("[data-model]")).to_contain_text("演示模型")
+    expect(demo.locator("[data-late]")).to_be_visible()
+    expect(first.locator("[data-model]")).not_to_contain_text("演示模型")
+    first.locator("[data-action=versions]").click()
+    expect(words).to_have_count(3)
+    expect(words.nth(1).locator("[data-words]")).to_have_text("请出示正件")
+    first.locator("[data-action=versions]").click()
+    expect(words).to_have_count(2)
+    page.locator("[name=words]").fill("出示证件")
+    expect(words).to_have_count(1)
+    expect(words.locator("[data-action=to-second]")).to_have_attribute("href", "#/recordings/rec-1/12.5")
+
+
+def test_words_are_corrected_with_the_keyboard_alone_and_count_where_they_stand(page: Page, record: Record) -> None:
+    said(record, "请出示正件", 12.5, "small@1")
+    open_case(page, record)
+    row = rows(page, "words").first
+    opener, field = row.locator("[data-action=correct]"), page.locator("[name=correction]")
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("请出示正件")
+    expect(row.locator("[data-draft]")).to_have_text("核对无误")
+    field.fill("请出示")
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(opener).to_be_focused()
+    assert record.note_keys == []
+    page.keyboard.press("Enter")
+    field.fill("请出示证件")
+    record.refuses = (503, {"title": "Service Unavailable", "status": 503, "detail": "away"})
+    page.keyboard.press("Enter")
+    expect(row.locator("[role=alert]")).to_be_visible()
+    expect(field).to_have_value("请出示证件")
+    record.refuses = None
+    page.keyboard.press("Enter")
+    expect(field).to_have_count(0)
+    assert len(set(record.note_keys)) == 1, "every try of one correction has one key"
+    expect(row.locator("[data-words]")).to_have_text("请出示证件")
+    expect(row.locator("[data-correction]")).to_contain_text("指挥员 已更正")
+    expect(row.locator("[data-correction]")).to_contain_text("请出示正件")
+    expect(row.locator("[data-machine]")).to_have_count(0)
+    expect(page.locator("[data-kind=WordsCorrected]")).to_contain_text("请出示证件")
+    page.locator("[name=words]").fill("正件")
+    expect(row.locator("[data-words]")).to_have_text("请出示证件")
+
+
+def test_who_may_not_correct_words_is_not_offered_it(page: Page, record: Record) -> None:
+    said(record, "请出示正件", 12.5, "small@1")
+    page.route(
+        "**/api/v1/session",
+        lambda route: route.fulfill(json={**SESSION, "permissions": {"cases.read": "unit", "streams.watch": "unit"}}),
+    )
+    open_case(page, record)
+    expect(rows(page, "words")).to_have_count(1)
+    expect(page.locator("[data-action=correct]")).to_have_count(0)
+    expect(page.locator("[data-action=to-second]")).to_have_count(0)
