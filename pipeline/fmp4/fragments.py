@@ -11,7 +11,7 @@ Source: ISO/IEC 14496-12, 8.8; 23000-19 (CMAF).
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 HEAD_BYTES = 112
@@ -109,3 +109,45 @@ def read_head(data: bytes | memoryview, offset: int) -> FragmentInfo | None:
     return FragmentInfo(
         offset, HEAD_BYTES + size, sequence, track_id, dts, dts + composition, duration, size, flags == _KEY_FLAGS
     )
+
+
+def joined_head(fragments: Sequence[FragmentInfo], dts: Sequence[int]) -> tuple[bytes, int]:
+    """(one moof and the head of one mdat for all these samples in their order, by how much it is shorter than theirs).
+
+    dts: of each, as it shall be. A sample lasts until the next one of its track. What is left is none or enough for a
+    `free` box, so that a span is as long as its fragments, whatever is joined.
+    """
+    tracks = list(dict.fromkeys(each.track_id for each in fragments))
+    runs: list[list[int]] = []  # places of samples of one track that lie next to one another
+    for place, each in enumerate(fragments):
+        if runs and fragments[runs[-1][0]].track_id == each.track_id:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    lasts, following = [each.duration for each in fragments], dict[int, int]()
+    for place in reversed(range(len(fragments))):
+        number = fragments[place].track_id
+        if number in following:
+            lasts[place] = max(0, dts[following[number]] - dts[place])
+        following[number] = place
+    size_bytes = 24 + 44 * len(tracks) + 20 * len(runs) + 16 * len(fragments)
+    at, starts = size_bytes + 8, list[int]()
+    for each in fragments:
+        starts.append(at)
+        at += each.sample_size
+    trafs = b""
+    for number in tracks:
+        own = [run for run in runs if fragments[run[0]].track_id == number]
+        body = struct.pack(">I4sII", 16, b"tfhd", _BASE_IS_MOOF, number)
+        body += struct.pack(">I4sIQ", 20, b"tfdt", 0x01000000, dts[own[0][0]])
+        for run in own:
+            body += struct.pack(">I4sIIi", 20 + 16 * len(run), b"trun", _TRUN_FLAGS, len(run), starts[run[0]])
+            for place in run:
+                each = fragments[place]
+                flags = _KEY_FLAGS if each.is_key else _DELTA_FLAGS
+                body += struct.pack(">IIIi", lasts[place], each.sample_size, flags, each.pts - each.dts)
+        trafs += struct.pack(">I4s", 8 + len(body), b"traf") + body
+    sequence = fragments[0].sequence & 0xFFFFFFFF
+    head = struct.pack(">I4sI4sII", size_bytes, b"moof", 16, b"mfhd", 0, sequence) + trafs
+    head += struct.pack(">I4s", at - size_bytes, b"mdat")
+    return head, sum(each.size_bytes for each in fragments) - at

@@ -1,9 +1,12 @@
 """A span of a recording as one fragmented MP4, made from its closed segments as it is sent. Runs in a thread.
 
 Nothing is decoded or encoded: samples are the recorded bytes, their decode times are moved so that the file begins at
-0. A `sidx` box names each segment, so that players seek by ranges of bytes. A picture outside the span that may be
-seen is never sent: the file begins on the key frame at or before `start_s` if the right reaches back to it, else on
-the first one after. Every segment file is held against the hash in its manifest before a byte of it is sent.
+0. A `sidx` box names each segment, so that players seek by ranges of bytes; the samples of a segment are joined into
+one fragment, padded to the length that its fragments had: libav, as Chromium has it, reads one fragment for an entry of
+the index and passes over the rest behind a seek, and the length is known before the file is read. A picture outside the
+span that may be seen is never sent: the file begins on the key frame at or before `start_s` if the right reaches back
+to it, else on the first one after. Every segment file is held against the hash in its manifest before a byte of it is
+sent.
 Source: ISO/IEC 14496-12, 8.16.3.
 """
 
@@ -17,7 +20,7 @@ from uuid import UUID
 
 from pipeline.errors import BoxMalformed, EvidenceError, StateConflict, StorageError, ThingUnknown
 from pipeline.fmp4.boxes import box, full_box
-from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, fragment, walk
+from pipeline.fmp4.fragments import HEAD_BYTES, FragmentInfo, fragment, joined_head, walk
 from pipeline.fmp4.init import init_segment, init_size, read_init
 from pipeline.media import Gap, Track
 from pipeline.record import lines
@@ -32,8 +35,6 @@ _KNOWN = 64  # manifests whose lines are kept
 _CHECKED = 4096  # segment files that were held against their hashes, and did not change since
 _CHUNK_BYTES = 256 * 1024
 _INIT_BYTES = 65_536  # more than any init segment of ours with its stamp
-_U64 = struct.Struct(">Q")
-_TFDT_AT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,34 +358,34 @@ def _sidx(parts: list[_Part], tracks: tuple[Track, ...]) -> bytes:
 def _sent(
     raw: bytes, part: _Part, origins: dict[int, int], low: int, high: int
 ) -> Iterator[tuple[bytes, float, float]]:  # fmt: skip
-    """The bytes `low` to `high` of what is sent of this part."""
-    tracks = _tracks(raw)
-    base = dict(part.line.base_ticks)
+    """The bytes `low` to `high` of what is sent of this part, which is one fragment."""
+    tracks, base = _tracks(raw), dict(part.line.base_ticks)
+    found = list(part.fragments if part.fragments is not None else walk(raw, init_size(raw)))
+    dts = [max(0, each.dts + base.get(each.track_id, 0) - origins.get(each.track_id, 0)) for each in found]
+    head, left = joined_head(found, dts)
+    padding = box(b"free", bytes(left - 8)) if left else b""
     at, held, held_bytes = 0, list[bytes](), 0
     from_s, until_s = part.end_s, part.start_s
-    for each in part.fragments if part.fragments is not None else walk(raw, init_size(raw)):
-        begin, end = at, at + each.size_bytes
+    for place in range(-1, len(found) + 1):
+        is_sample = 0 <= place < len(found)
+        size = found[place].sample_size if is_sample else len(padding if place >= 0 else head)
+        begin, end = at, at + size
         at = end
         if end <= low:
             continue
         if begin >= high:
             break
-        moved = _U64.pack(max(0, each.dts + base.get(each.track_id, 0) - origins.get(each.track_id, 0)))
-        offset = each.offset
-        whole = (
-            raw[offset : offset + _TFDT_AT] + moved + raw[offset + _TFDT_AT + 8 : offset + HEAD_BYTES],
-            raw[offset + HEAD_BYTES : offset + each.size_bytes],
-        )
-        if low > begin or high < end:
-            piece = b"".join(whole)[max(0, low - begin) : high - begin]
-            held.append(piece)
-            held_bytes += len(piece)
+        first, last = max(0, low - begin), min(size, high - begin)
+        if is_sample:
+            each = found[place]
+            offset = each.offset + HEAD_BYTES
+            held.append(raw[offset + first : offset + last])
+            shown_s = _time(each.pts, each, tracks, part.line)
+            from_s = min(from_s, shown_s)
+            until_s = max(until_s, shown_s + each.duration / tracks[each.track_id].timescale)
         else:
-            held += whole
-            held_bytes += each.size_bytes
-        shown_s = _time(each.pts, each, tracks, part.line)
-        from_s = min(from_s, shown_s)
-        until_s = max(until_s, shown_s + each.duration / tracks[each.track_id].timescale)
+            held.append((padding if place >= 0 else head)[first:last])
+        held_bytes += last - first
         if held_bytes >= _CHUNK_BYTES:
             yield b"".join(held), from_s, until_s
             held, held_bytes, from_s, until_s = [], 0, part.end_s, part.start_s

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import socket
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.serving import Answer, Server, allow, onrecord, until
@@ -199,6 +201,27 @@ def cut_after(kept: Kept, token: str, end: Callable[[], float]) -> float:
         assert over_s
         assert got < promised
         return time.monotonic() - over_s
+
+
+@pytest.mark.parametrize("at_s", [3.0, 25.5, 45.0, 59.0])
+def test_behind_a_seek_every_picture_and_all_sound_follow_from_the_key_frame_on(
+    kept: Kept, tmp_path: Path, at_s: float
+) -> None:
+    """libav, as Chromium has it, takes an entry of the index for one fragment of all tracks."""
+    kept.allow(0, 60)
+    path = tmp_path / "whole.mp4"
+    path.write_bytes(kept.play(0, 60).body)
+    with av.open(str(path)) as file:
+        file.seek(round(at_s * 1_000_000))
+        seen: dict[str, list[float]] = {"video": [], "audio": []}
+        for each in file.demux():
+            if each.pts is not None and each.time_base is not None:
+                seen[each.stream.type].append(float(each.pts * each.time_base))
+    first = at_s - at_s % 2
+    assert seen["video"] == pytest.approx([first + n / 25 for n in range(round((60 - first) * 25))], abs=0.002)
+    assert abs(seen["audio"][0] - first) < 0.1
+    steps = [after - before for before, after in itertools.pairwise(seen["audio"])]
+    assert max(steps) == pytest.approx(1024 / 48_000, abs=0.002)
 
 
 @pytest.mark.parametrize("how", ["withdrawn", "ended"])
