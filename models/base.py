@@ -70,7 +70,8 @@ class Heard:
     """What a model made of one Speech.
 
     words: empty where the model gives no times, and for a Speech that is not final; text is then all there is.
-    average_log_probability: of the tokens, <= 0. no_speech_probability: 0..1; 0 where the model has none.
+    average_log_probability: of the tokens, <= 0; nan where the model does not say, as then for its words.
+    no_speech_probability: 0..1; 0 where the model has none.
     """
 
     text: str

@@ -4,7 +4,6 @@ Knows no stream. What a model invents is not its business but that of `guards.py
 only tried again. Licence: of the model, in the registry.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,6 +12,7 @@ from typing import Final, Literal
 from models.base import RATE_HZ, Abilities, Heard, Samples, Speech, Word
 from models.speech.cer import simplified
 from models.speech.entry import SpeechEntry
+from models.speech.loops import MOST_COMPRESSION, compression
 from models.speech.whisper_engine import FRAMES_PER_S, WHOLE_FRAMES, Decoded, Engine, Features, Way
 from pipeline.errors import ModelFailed
 
@@ -21,10 +21,9 @@ _PARTIAL: Final = Way(width=1)
 _FINAL: Final = Way(width=5)
 _AGAIN: Final = Way(width=5, is_wary=True)
 """For what looks invented. One more try, so that one noisy utterance costs at most twice."""
-_MOST_COMPRESSION: Final = 2.4
 _LEAST_LOG_PROBABILITY: Final = -1.0
 _MOST_NO_SPEECH: Final = 0.6
-"""The three are Whisper's own: arXiv:2212.04356, section 4.5."""
+"""The two are Whisper's own: arXiv:2212.04356, section 4.5."""
 _TAIL_FRAMES: Final = 50
 """Half a second of nothing after every utterance. Without it a model that hears a word cut off says it again and again:
 877 wrong signs after the right ones in 90 unfinished utterances of the demo model, 81 with 0.2 s, 21 with 0.5 s."""
@@ -128,7 +127,7 @@ class WhisperTranscriber:
         (second,) = self.engine.decode(encoded, prompt, language, _AGAIN, _most_tokens([features]))
         if not self._is_strange(second, language):
             return second
-        sober = [each for each in (first, second) if self._compression(each, language) <= _MOST_COMPRESSION]
+        sober = [each for each in (first, second) if self._compression(each, language) <= MOST_COMPRESSION]
         return max(sober or (first, second), key=lambda each: each.average_log_probability)
 
     def _is_strange(self, decoded: Decoded, language: str) -> bool:
@@ -136,7 +135,7 @@ class WhisperTranscriber:
         is_unlikely = decoded.average_log_probability < _LEAST_LOG_PROBABILITY
         if is_unlikely and decoded.no_speech_probability > _MOST_NO_SPEECH:
             return False
-        return is_unlikely or self._compression(decoded, language) > _MOST_COMPRESSION
+        return is_unlikely or self._compression(decoded, language) > MOST_COMPRESSION
 
     def _compression(self, decoded: Decoded, language: str) -> float:
         return compression(self.engine.text(decoded, language))
@@ -156,12 +155,6 @@ class WhisperTranscriber:
             words = _simplified_words(words)
             text = simplified(text)
         return Heard(text, tuple(words), language, decoded.average_log_probability, decoded.no_speech_probability)
-
-
-def compression(text: str) -> float:
-    """How many times smaller the text becomes; a loop becomes very small."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
 def _most_tokens(features: list[Features]) -> int:

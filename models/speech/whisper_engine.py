@@ -37,6 +37,7 @@ Features = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Way:
     """How tokens are searched for: `width` hypotheses wide. is_wary: three tokens in a row never come twice.
+    is_endless: it goes on to the last token that is allowed; for measuring.
 
     Nothing is drawn by lot, as Whisper does where a search fails: CTranslate2 cannot repeat a draw, and the same sound
     must give the same words whenever somebody looks at it again.
@@ -44,6 +45,7 @@ class Way:
 
     width: int
     is_wary: bool = False
+    is_endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Engine:
         self, encoded: "ctranslate2.StorageView", prompt: list[int], language: str, way: Way, most_tokens: int
     ) -> list[Decoded]:
         """The words of each of the batch. most_tokens: beyond the prompt; a loop ends there."""
+        tokenizer = self._tokenizer(language)
+        never = [*get_suppressed_tokens(tokenizer, [-1]), *([tokenizer.eot] if way.is_endless else [])]
         try:
             answers = self._model.model.generate(
                 encoded,
@@ -113,7 +117,7 @@ class Engine:
                 beam_size=way.width,
                 no_repeat_ngram_size=3 if way.is_wary else 0,
                 repetition_penalty=1.1 if way.is_wary else 1.0,
-                suppress_tokens=get_suppressed_tokens(self._tokenizer(language), [-1]),
+                suppress_tokens=never,
                 return_scores=True,
                 return_no_speech_prob=True,
             )

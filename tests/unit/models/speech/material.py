@@ -41,8 +41,7 @@ def sound(path: Path) -> Samples:
     with av.open(str(path)) as container:
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
     frames += resampler.resample(None)
-    whole: Samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
-    return whole
+    return np.concatenate([np.asarray(frame.to_ndarray()[0], dtype=np.float32) for frame in frames], dtype=np.float32)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -64,7 +63,7 @@ class LevelDetector:
         self._rest = sound[whole:]
         windows = sound[:whole].reshape(-1, VOICE_WINDOW)
         swings = np.abs(windows - windows.mean(axis=1, keepdims=True)).max(axis=1, initial=0.0)
-        return (swings > 0.05).astype(np.float32)
+        return np.asarray(swings > 0.05, np.float32)
 
     def reset(self) -> None:
         self.resets += 1

@@ -130,12 +130,12 @@ pieces = st.lists(st.tuples(st.booleans(), st.integers(200, 24_000)), min_size=1
 
 
 @settings(max_examples=60, deadline=None)
-@given(pieces, st.integers(300, 9_000))
-def test_every_sample_is_in_one_utterance_or_in_quiet(parts: list[tuple[bool, int]], chunk: int) -> None:
+@given(pieces, st.integers(300, 9_000), st.sampled_from([0.0, 0.192, 0.352]))
+def test_every_sample_is_in_one_utterance_or_in_quiet(parts: list[tuple[bool, int]], chunk: int, pad_s: float) -> None:
     sound = np.concatenate(
         [voice(count / RATE_HZ) if is_loud else silence(count / RATE_HZ) for is_loud, count in parts]
     )
-    happened = heard(sound, start_s=0.0, chunk=chunk)
+    happened = heard(sound, start_s=0.0, chunk=chunk, rules=Rules(longest_s=5.0, pad_s=pad_s))
     told, reach = ended(happened), 0
     for utterance in told:
         start = round(utterance.start_s * RATE_HZ)

@@ -11,7 +11,7 @@ import pytest
 
 from models.base import Samples, Speech
 from models.speech.cer import errors, total
-from models.speech.whisper import Calibration, WhisperTranscriber, compression
+from models.speech.whisper import Calibration, WhisperTranscriber
 from pipeline.errors import ModelFailed, ModelMissing
 from tests.unit.models.speech.material import demo_model, noise, silence, sound, sounds, table
 
@@ -113,12 +113,6 @@ def test_the_same_sound_gives_the_same_words_even_where_they_are_guessed() -> No
     model = transcriber()
     strange = noise(4.0, 0.3, 1.0) * np.sin(np.arange(64_000) / 900).astype(np.float32)
     assert model.transcribe([Speech(strange)]) == model.transcribe([Speech(strange)])
-
-
-def test_a_loop_compresses_and_a_sentence_does_not() -> None:
-    assert compression("请您配合" * 20) > 2.4
-    assert compression("我们是江城区市场监督管理局的执法人员。") < 1.5
-    assert compression("") == 0.0
 
 
 def spoilt(folder: Path, name: str, content: bytes | None) -> Path:
