@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-Config = Annotated[Optional[Path], typer.Option("--config", help="YAML file with settings.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
 
 
 def analyse(
@@ -16,7 +16,7 @@ def analyse(
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Order another look at a recording, or at those of a case. What others found stays; versions stand side by side."""
+    """Order another look at a recording, or at those of a case. Versions stand side by side."""
     import anyio
 
     from api.analysis import registry_of

@@ -20,13 +20,14 @@ import structlog
 from models.base import Transcriber
 from models.entries import Engine, Entry
 from models.registry import Ready, Registry
+from models.speech import calibrate
 from models.speech.entry import SpeechEntry
 from models.speech.normal import normal_form
 from models.speech.passage import Rules
 from models.speech.utterances import Utterances
 from models.speech.vad import SileroDetector
-from models.speech.whisper import Calibration, WhisperTranscriber
 from pipeline.analyse.board import Lease, WorkerBoard
+from pipeline.analyse.calibrations import Calibrations
 from pipeline.analyse.follower import Follower
 from pipeline.analyse.hearing import Hearing
 from pipeline.analyse.order import Order
@@ -46,36 +47,24 @@ log = structlog.get_logger(__name__)
 _RETRY_S: Final = 0.5
 _NICE: Final = 10
 _MARGIN_S: Final = 0.3
-_MOST_MODELS: Final = 2
 _MOST_LINE_BYTES: Final = 65_536
 _GIVE_BACK_S: Final = 1.0
 
 
 class Models:
-    """Those that are in memory, at most two. Owned by the event loop's thread; loading runs in a thread of its own."""
+    """Models as the registry has them, checked before each is loaded. Its calls run in a thread."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._loaded: dict[str, Loaded] = {}
-        self._turn = anyio.Lock()
+        self._calibrations = Calibrations(Path(order.data) / "analysis" / "calibrations.json")
 
-    async def get(self, name: str) -> Loaded:
+    def entry(self, name: str) -> SpeechEntry:
+        """Raises: ModelError: it is not here, or not verified."""
+        return _speech_entry(self._registry().ready(name))
+
+    def load(self, name: str) -> Loaded:
         """Raises: ModelError: it is not here, not verified, or cannot be loaded."""
-        async with self._turn:
-            if name not in self._loaded:
-                while len(self._loaded) >= _MOST_MODELS:
-                    del self._loaded[next(iter(self._loaded))]
-                self._loaded[name] = await anyio.to_thread.run_sync(self._load, name)
-            return self._loaded[name]
-
-    def _load(self, name: str) -> Loaded:
-        order = self._order
-        registry = Registry.open(
-            Path(order.data),
-            Path(order.registry) if order.registry else None,
-            Path(order.models_folder) if order.models_folder else None,
-            accepts_noncommercial=order.accept_noncommercial,
-        )
+        registry = self._registry()
         ready = registry.ready(name)
         transcriber, most_together = self._transcriber(ready)
         smaller: Transcriber | None = None
@@ -85,30 +74,49 @@ class Models:
         log.info("model loaded", model=transcriber.abilities.label, together=most_together)
         return Loaded(transcriber, most_together, smaller)
 
+    def _registry(self) -> Registry:
+        order = self._order
+        return Registry.open(
+            Path(order.data),
+            Path(order.registry) if order.registry else None,
+            Path(order.models_folder) if order.models_folder else None,
+            accepts_noncommercial=order.accept_noncommercial,
+        )
+
     def _transcriber(self, ready: Ready) -> tuple[Transcriber, int]:
         """Raises: ModelMissing, ModelFailed."""
         entry = _speech_entry(ready)
         match ready.entry.engine:
             case Engine.FASTER_WHISPER:
-                device, threads = self._order.device, self._order.threads
-                kind: Literal["auto", "cpu", "cuda"] = (
-                    "cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto"
-                )
-                whisper = WhisperTranscriber(entry, kind, Calibration(threads=threads))
-                return whisper, whisper.calibration.most_together
+                return self._whisper(entry)
             case Engine.SENSE_VOICE | Engine.PARAFORMER:
-                from models.speech.sherpa import SherpaTranscriber
+                from models.speech import sherpa
 
-                return SherpaTranscriber(entry, ready.entry.engine.value, self._order.threads), 1
+                kind: Literal["sense_voice", "paraformer"] = (
+                    "sense_voice" if ready.entry.engine is Engine.SENSE_VOICE else "paraformer"
+                )
+                return sherpa.opened(entry, kind, threads=self._order.threads or 1), 1
             case _:
                 raise ModelFailed(f"{ready.entry.name} hears no speech")
+
+    def _whisper(self, entry: SpeechEntry) -> tuple[Transcriber, int]:
+        """As it runs fastest here: measured at the first time, and kept. Raises: ModelMissing, ModelFailed."""
+        device: Literal["auto", "cpu", "cuda"] = "auto"
+        if self._order.device in ("cpu", "cuda"):
+            device = "cuda" if self._order.device == "cuda" else "cpu"
+        key = f"{entry.name}@{entry.version} {device} {self._order.threads} {len(os.sched_getaffinity(0))}"
+        known = self._calibrations.of(key)
+        whisper = calibrate.opened(entry, device, self._order.threads, known)
+        if known is None:
+            self._calibrations.keep(key, whisper.calibration)
+        return whisper, whisper.calibration.most_together
 
 
 def _speech_entry(ready: Ready) -> SpeechEntry:
     entry: Entry = ready.entry
     return SpeechEntry(
         ready.folder, entry.name, entry.version, entry.languages, entry.longest_s, entry.feature_cut,
-        is_demo=entry.is_demo,
+        entry.hot_words, entry.is_demo,
     )  # fmt: skip
 
 
@@ -125,6 +133,7 @@ class Worker:
         )  # fmt: skip
         self._removed = RemovedTexts(Path(order.data) / "analysis" / "removed", is_kept=order.keep_removed)
         self._scopes: dict[Lease, anyio.CancelScope] = {}
+        self._loading: set[str] = set()
         self._room = anyio.Semaphore(order.most_streams)
 
     async def run(self) -> None:
@@ -162,25 +171,42 @@ class Worker:
             await anyio.sleep(self._order.lease_s / 4)
 
     async def _follow(self, lease: Lease) -> None:
+        """Sound is taken in at once; its words wait for their model, where that is still to be loaded."""
         scope = self._scopes[lease] = anyio.CancelScope()
+        model = lease.work.model
         try:
             with scope:
-                await self._follower(lease, await self._models.get(lease.work.model)).run()
-        except ModelError as error:
-            log.error("work cannot be done", work=lease.work.work_id, reason=str(error))
-            await anyio.sleep(self._order.lease_s)  # it goes to another worker when the lease runs out
+                entry = await anyio.to_thread.run_sync(self._models.entry, model)
+                async with anyio.create_task_group() as tasks:
+                    if not self._recogniser.is_loaded(model) and model not in self._loading:
+                        self._loading.add(model)
+                        tasks.start_soon(self._load, model)
+                    await self._follower(lease, entry).run()
+        except* ModelError as group:
+            log.error("work cannot be done", work=lease.work.work_id, reason=str(group.exceptions[0]))
+            await anyio.sleep(self._order.lease_s)  # the lease runs out, and another worker tries
         finally:
             self._scopes.pop(lease, None)
             self._room.release()
 
-    def _follower(self, lease: Lease, loaded: Loaded) -> Follower:
-        rules = Rules(longest_s=loaded.transcriber.abilities.longest_s - _MARGIN_S)
-        hearing = Hearing(lease.work, loaded.label, Utterances(SileroDetector(), rules), normal_form, self._removed)
+    async def _load(self, model: str) -> None:
+        """Raises: ModelError."""
+        try:
+            with anyio.CancelScope(shield=True):
+                loaded = await anyio.to_thread.run_sync(self._models.load, model)
+            self._recogniser.loaded(model, loaded)
+        finally:
+            self._loading.discard(model)
+
+    def _follower(self, lease: Lease, entry: SpeechEntry) -> Follower:
+        label = f"{entry.name}@{entry.version}"
+        utterances = Utterances(SileroDetector(), Rules(longest_s=entry.longest_s - _MARGIN_S))
+        hearing = Hearing(lease.work, label, utterances, normal_form, self._removed)
         follower = Follower(
-            lease, hearing, partial(self._source, lease), self._recogniser, self._board, loaded.label,
+            lease, hearing, partial(self._source, lease), self._recogniser, self._board, label,
             self._recogniser.take_eased,
         )  # fmt: skip
-        self._recogniser.add(follower, loaded)
+        self._recogniser.add(follower, lease.work.model)
         return follower
 
     def _source(self, lease: Lease) -> AsyncIterator[Given]:

@@ -37,7 +37,7 @@ class Batches(Generic[T]):
         self.most_together = most_together
         self.replaced = 0
         """Partials that a newer one, or the final, made needless."""
-        self._window_s = window_s
+        self.window_s = window_s
         self._most_finals = most_finals
         self._finals: list[Request[T]] = []
         self._partials: dict[str, Request[T]] = {}
@@ -85,7 +85,7 @@ class Batches(Generic[T]):
             return float("inf")
         if len(waiting) >= self.most_together:
             return float("-inf")
-        return min(min(each.added_s + self._window_s, each.due_s) for each in waiting)
+        return min(min(each.added_s + self.window_s, each.due_s) for each in waiting)
 
     def _in_turn(self, waiting: Iterable[Request[T]]) -> list[Request[T]]:
         """The first of each stream by who was served longest ago, then the second of each, and so on."""

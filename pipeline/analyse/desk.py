@@ -231,6 +231,8 @@ class Desk:
                 mark = None
                 if isinstance(item, Ended):
                     self._ended(item)
+                    if item.is_laid_aside:
+                        await self._board.withdraw(item.work.work_id)
                 else:
                     mark = self._report(item)
                     if mark is not None or item.events:

@@ -45,8 +45,8 @@ class Progress:
 
     @property
     def waiting(self) -> int:
-        """How many are not answered, or stand behind one that is not."""
-        return len(self._asked)
+        """How many are not answered and not given up."""
+        return sum(each.answer is None and not each.lost for each in self._asked.values())
 
     @property
     def oldest_s(self) -> float | None:

@@ -52,12 +52,12 @@ class _Asked:
 
 
 class _Queue:
-    """What waits for one model: of live streams, and of recordings."""
+    """What waits for one model: of live streams, and of recordings. loaded: None while it is on its way to memory."""
 
-    def __init__(self, loaded: Loaded, window_s: float) -> None:
-        self.loaded = loaded
-        self.live: Batches[_Asked] = Batches(loaded.most_together, window_s, _MOST_FINALS)
-        self.spans: Batches[_Asked] = Batches(loaded.most_together, 0.0, _MOST_FINALS)
+    def __init__(self, window_s: float) -> None:
+        self.loaded: Loaded | None = None
+        self.live: Batches[_Asked] = Batches(1, window_s, _MOST_FINALS)
+        self.spans: Batches[_Asked] = Batches(1, 0.0, _MOST_FINALS)
 
 
 class Recogniser:
@@ -70,7 +70,7 @@ class Recogniser:
         self._language = language
         self._partial_every_s = partial_every_s
         self._window_s = window_s
-        self._queues: dict[int, _Queue] = {}
+        self._queues: dict[str, _Queue] = {}
         self._of: dict[Follower, _Queue] = {}
         self._waiting: dict[Follower, dict[int, float]] = {}  # since when each final of a live stream waits
         self._ladder = Ladder()
@@ -79,11 +79,20 @@ class Recogniser:
         self._limiter = anyio.CapacityLimiter(1)
         self._news = anyio.Event()
 
-    def add(self, follower: Follower, loaded: Loaded) -> None:
-        """Its utterances are for this model."""
-        queue = self._queues.setdefault(id(loaded.transcriber), _Queue(loaded, self._window_s))
-        self._of[follower] = queue
+    def add(self, follower: Follower, model: str) -> None:
+        """Its utterances are for the model of this name; they wait while it is being loaded."""
+        self._of[follower] = self._queues.setdefault(model, _Queue(self._window_s))
         self._waiting[follower] = {}
+
+    def loaded(self, model: str, loaded: Loaded) -> None:
+        """What waits for it is due now."""
+        queue = self._queues.setdefault(model, _Queue(self._window_s))
+        queue.loaded = loaded
+        queue.live.most_together = queue.spans.most_together = loaded.most_together
+        self._news.set()
+
+    def is_loaded(self, model: str) -> bool:
+        return model in self._queues and self._queues[model].loaded is not None
 
     def ask(self, follower: Follower, wanted: Wanted) -> None:
         queue = self._of.get(follower)
@@ -106,8 +115,6 @@ class Recogniser:
         if queue is not None:
             for batches in (queue.live, queue.spans):
                 batches.withdraw(follower.lease.work.work_id)
-            if queue not in self._of.values():
-                self._queues = {key: each for key, each in self._queues.items() if each is not queue}
 
     def take_eased(self) -> tuple[Event, ...]:
         """Steps of the ladder that are not told yet."""
@@ -129,17 +136,18 @@ class Recogniser:
 
     def _due(self) -> tuple[list[Request[_Asked]], _Queue | None]:
         now_s = self._clock.monotonic_s()
-        for queue in self._queues.values():
+        ready = [queue for queue in self._queues.values() if queue.loaded is not None]
+        for queue in ready:
             if batch := queue.live.due(now_s):
                 return batch, queue
-        for queue in self._queues.values():
+        for queue in ready:
             if batch := queue.spans.due(now_s):
                 return batch, queue
         return [], None
 
     async def _recognise(self, queue: _Queue, batch: list[Request[_Asked]]) -> None:
         batch = self._without_old(batch)
-        if not batch:
+        if not batch or queue.loaded is None:
             return
         is_eased = self._step >= Step.SMALL_MODEL and all(each.payload.follower.is_live for each in batch)
         small = queue.loaded.smaller if is_eased else None

@@ -29,10 +29,10 @@ def test_nothing_is_covered_beyond_what_waits_for_its_answer() -> None:
     progress.quiet(8.0)
     assert progress.oldest_s == 5.0
     assert progress.take() == [Covered(0.0, 3.0, ())]
-    progress.answered(1, [event(1)])
     assert progress.waiting == 1
-    assert progress.take() == [Covered(3.0, 8.0, (event(1),))]
+    progress.answered(1, [event(1)])
     assert progress.waiting == 0
+    assert progress.take() == [Covered(3.0, 8.0, (event(1),))]
 
 
 def test_answers_out_of_order_are_told_in_order() -> None:
