@@ -19,7 +19,7 @@ from pipeline.clock import SystemClock
 from pipeline.events import WordsHeard
 
 Kind = Literal["local", "pipe", "redis"]
-LEASE_S = 0.6
+LEASE_S = 0.5
 MOST_TRIES = 2
 
 
@@ -111,7 +111,7 @@ async def drained(desk: DeskBoard, count: int) -> list[Report | Ended]:
     return items
 
 
-async def is_quiet(desk: DeskBoard, quiet_s: float = 0.15) -> bool:
+async def is_quiet(desk: DeskBoard, quiet_s: float = 0.1) -> bool:
     """Nothing is told for a while."""
     with anyio.move_on_after(quiet_s):
         await desk.take()
@@ -119,7 +119,7 @@ async def is_quiet(desk: DeskBoard, quiet_s: float = 0.15) -> bool:
     return True
 
 
-async def is_idle(worker: WorkerBoard, idle_s: float = 0.15) -> bool:
+async def is_idle(worker: WorkerBoard, idle_s: float = 0.1) -> bool:
     """There is nothing to claim for a while."""
     with anyio.move_on_after(idle_s):
         await worker.claim("idle")

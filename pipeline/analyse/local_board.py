@@ -139,7 +139,7 @@ class LocalBoard:
         self._ring()
 
     def sweep(self) -> None:
-        """End the leases that were not renewed in time. Every look at a lease does it first; who waits wakes up."""
+        """End the leases that were not renewed in time. Every look at a lease does it first; who waits wakes for it."""
         now_s = self._clock.monotonic_s()
         over = [place for place in self._running.values() if place.ends_s <= now_s]
         for place in over:

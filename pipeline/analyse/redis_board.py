@@ -149,6 +149,7 @@ def _client(url: str, timeout_s: float) -> Redis:
         return Redis.from_url(
             url,
             decode_responses=True,
+            encoding_errors="surrogateescape",  # bytes that are no text are refused where the line is read
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             max_connections=_MOST_CONNECTIONS,
@@ -175,6 +176,8 @@ def _item_in(fields: list[object]) -> Report | Ended:
     match fields:
         case ["kind", "report", "line", str(line)]:
             return told_from(Report, tree_from(line))
-        case ["kind", "ended", "work", str(work), "tries", str(tries), "aside", str(aside), "reason", str(reason)]:
+        case ["kind", "ended", "work", str(work), "tries", str(tries), "aside", str(aside), "reason", str(reason)] if (
+            tries.isdecimal()
+        ):
             return Ended(told_from(Work, tree_from(work)), int(tries), aside == "1", reason)
     raise WorkerFailed("neither a report nor the end of a try")

@@ -28,12 +28,13 @@ def line_of(tree: Mapping[str, object]) -> bytes:
 
 def tree_from(line: bytes | str) -> Tree:
     """Raises: WorkerFailed: it is no object of JSON, too long, or holds a number or a text that nobody can keep."""
-    raw = line.encode(errors="surrogatepass") if isinstance(line, str) else line
-    if len(raw) > MOST_LINE_BYTES:
+    if len(line) > MOST_LINE_BYTES:
         raise WorkerFailed(f"a line of more than {MOST_LINE_BYTES} bytes from the board")
     try:
-        tree = json.loads(raw, parse_int=_whole, parse_constant=_constant)
-        is_clean = b"\\u" not in raw or _is_clean(tree)  # only an escape can hide what is no text
+        text = line if isinstance(line, str) else line.decode()
+        text.encode()  # what is no text here is refused: the reader of JSON lets half characters pass
+        tree = json.loads(text, parse_int=_whole, parse_constant=_constant)
+        is_clean = "\\u" not in text or _is_clean(tree)  # only an escape can hide another one
     except (ValueError, RecursionError) as error:
         raise WorkerFailed("a line from the board that is no JSON") from error
     if not is_clean or not isinstance(tree, dict):

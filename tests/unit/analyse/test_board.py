@@ -122,13 +122,13 @@ def test_a_desk_that_waits_hears_of_a_silent_worker_though_nobody_claims(on_boar
 
 
 def test_a_lease_that_is_renewed_outlives_its_time(on_board: Try) -> None:
-    renewed_s = 1.0
+    renewed_s = 0.8
 
     async def case(table: Table) -> None:
         await table.desk.offer(work("a"))
         worker, other = table.worker("w"), table.worker("other")
         lease = await worker.claim("w")
-        until_s = time.monotonic() + 1.6 * renewed_s
+        until_s = time.monotonic() + 1.4 * renewed_s
         async with anyio.create_task_group() as group:
             group.start_soon(other.claim, "other")
             while time.monotonic() < until_s:
@@ -266,7 +266,7 @@ def test_work_that_waits_long_after_it_lost_its_worker_has_no_more_tries_for_it(
         worker = table.worker("w")
         await worker.claim("w")
         assert await drained(table.desk, 1) == [Ended(work("a"), 1, False, "the lease was not renewed")]
-        assert await is_quiet(table.desk, 2 * LEASE_S)
+        assert await is_quiet(table.desk, 1.6 * LEASE_S)
         lease = await worker.claim("w")
         await worker.report(report("a", lease.token, 1, "failed"))
         assert (await drained(table.desk, 2))[1] == Ended(work("a"), 2, True, "is failed")

@@ -16,8 +16,8 @@ from pipeline.errors import BoardUnavailable, LeaseLost, SettingsInvalid
 from tests.boards import MOST_TRIES, Table, drained, is_idle, is_quiet, over_redis, report, work
 from tests.redis_made import RedisServer, redis_server
 
-LEASE_S = 1.5
-AWAY_S = float(os.environ.get("ONRECORD_TEST_REDIS_AWAY_S", "2.5"))  # longer than a lease
+LEASE_S = 1.0
+AWAY_S = float(os.environ.get("ONRECORD_TEST_REDIS_AWAY_S", "1.5"))  # longer than a lease
 
 
 @pytest.fixture
@@ -170,9 +170,7 @@ def test_redis_that_hangs_is_told_in_time_and_goes_on_as_it_was(shared: RedisSer
                 await worker.report(report("a", lease.token, 1))
             with pytest.raises(BoardUnavailable):
                 await desk.take()
-            with pytest.raises(BoardUnavailable):
-                await desk.offer(work("b"))
-            assert time.monotonic() - began_s < 5
+            assert time.monotonic() - began_s < 4
         await anyio.sleep(LEASE_S)
         with pytest.raises(LeaseLost):  # its time ran on
             await worker.report(report("a", lease.token, 2))
@@ -180,7 +178,7 @@ def test_redis_that_hangs_is_told_in_time_and_goes_on_as_it_was(shared: RedisSer
         names = {(await worker.claim("w")).work.work_id for _ in range(2)}
         assert names == {"a", "b"}
 
-    shared.wait_until_up_s(3)
+    shared.wait_until_up_s(2)
     on_redis(shared, case)
 
 
@@ -233,12 +231,17 @@ def test_what_nobody_can_read_is_put_with_the_dead_and_stops_nothing(shared: Red
         await table.desk.offer(work("a"))
         worker = table.worker("w")
         lease = await worker.claim("w")
-        async with Redis.from_url(shared.url, decode_responses=True) as redis:
+        async with Redis.from_url(shared.url, decode_responses=True, encoding_errors="surrogateescape") as redis:
             await redis.xadd(f"{prefix}:told", {"kind": "report", "line": "{}"})
             await redis.xadd(f"{prefix}:told", {"something": "else"})
+            await redis.xadd(f"{prefix}:told", {b"kind": b"\xff\xfe"})
             await worker.report(report("a", lease.token, 1))
             assert await drained(table.desk, 1) == [report("a", lease.token, 1)]
-            assert await dead_in(redis, prefix) == [{"kind": "report", "line": "{}"}, {"something": "else"}]
+            assert await dead_in(redis, prefix) == [
+                {"kind": "report", "line": "{}"},
+                {"something": "else"},
+                {"kind": "\udcff\udcfe"},
+            ]
             assert await redis.xlen(f"{prefix}:told") == 0
 
     on_redis(shared, case)
