@@ -1,7 +1,5 @@
 """Analysis as this server runs it: which stages are on and with which model, and the orders of its own workers."""
 
-import os
-import socket
 from pathlib import Path
 
 import anyio
@@ -107,27 +105,6 @@ def order_of(settings: Settings, name: str, url: str, token: str, ca_file: Path 
 
 def _text(path: Path | None) -> str:
     return "" if path is None else str(path.resolve())
-
-
-async def work(settings: Settings) -> None:
-    """`onrecord serve --role worker`: a worker on its own, for a server that hands its work out over Redis.
-
-    Raises: SettingsInvalid: a setting is missing.
-    """
-    from pipeline.worker import limit, work_over_redis
-
-    analyse = settings.analyse
-    wanted = {
-        "redis.url": settings.redis.url.get_secret_value(), "analyse.server_url": analyse.server_url,
-        "analyse.token": analyse.token.get_secret_value(),
-    }  # fmt: skip
-    if missing := [name for name, value in wanted.items() if not value]:
-        raise SettingsInvalid(f"a worker on its own needs {', '.join(missing)}; see docs/configuration.md")
-    name = f"{socket.gethostname()}-{os.getpid()}"
-    limit(analyse.worker_memory_bytes)
-    await work_over_redis(
-        order_of(settings, name, analyse.server_url, analyse.token.get_secret_value(), analyse.ca_file)
-    )
 
 
 class Watch:

@@ -104,7 +104,7 @@ def serve(
 
     settings = _settings(config)
     if role is Role.WORKER:
-        from api.analysis import work
+        from api.worker import work
 
         _run(work, settings)
         return

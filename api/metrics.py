@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from api.http_door import Crowd
 from api.schemas.analysis import STEPS
+from pipeline.analyse.children import WorkerChildren
 from pipeline.app import Runtime
 
 
@@ -219,9 +220,22 @@ class CrowdCollector(Collector):
         yield CounterMetricFamily("onrecord_http_gave_way", "Closed because the door was full", value=crowd.gave_way)
 
 
-def render(runtime: Runtime, crowd: Crowd) -> bytes:
+class WorkersCollector(Collector):
+    """Of the workers that this server runs."""
+
+    def __init__(self, workers: WorkerChildren | None) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        alive, restarts = (0, 0) if self._workers is None else (self._workers.alive, self._workers.restarts)
+        yield GaugeMetricFamily("onrecord_workers", "Analysis workers of this server that run", value=alive)
+        yield CounterMetricFamily("onrecord_worker_restarts", "Workers that ended and were begun anew", value=restarts)
+
+
+def render(runtime: Runtime, crowd: Crowd, workers: WorkerChildren | None = None) -> bytes:
     """The page as Prometheus text."""
     registry = CollectorRegistry()
+    registry.register(WorkersCollector(workers))
     registry.register(RuntimeCollector(runtime))
     registry.register(CrowdCollector(crowd))
     ProcessCollector(registry=registry)
