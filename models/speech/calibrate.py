@@ -1,12 +1,12 @@
 """How a Whisper model runs fastest here: threads, utterances in a batch, filling up of lengths. Measured, not guessed.
 
-Takes a second or two for each number of threads; whoever calls keeps the answer, by model, device and machine.
+Takes one to three seconds for each number of threads; whoever calls keeps the answer, by model, device and machine.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final, Literal
 
 import numpy as np
@@ -19,8 +19,10 @@ from models.speech.whisper_engine import WHOLE_FRAMES, Engine, Features, Way
 _TOGETHER: Final = (1, 2, 4, 8, 16)
 _STEPS_FRAMES: Final = (2, 16, 64)
 _BUDGET_S: Final = 1.0  # of measuring one thing; a large model on a CPU is measured once and not doubled
-_WORTH: Final = 0.95  # of the cost before: less gain than 5 % is noise, and a larger batch keeps others waiting
+_HARDLY_MORE: Final = 1.05  # less is noise, and a larger batch keeps others waiting
 _WORTH_THREADS: Final = 0.8  # twice the threads must take a fifth off, or the cores serve others better
+_MUCH_MORE: Final = 1.2  # what costs so much more than less did gets no better with even more
+_TRIES: Final = 3
 _TYPICAL_S: Final = 4.0  # an utterance
 _TOKENS: Final = 24  # of such an utterance
 _ENDLESS: Final = Way(width=1, is_endless=True)
@@ -61,33 +63,34 @@ def opened(
 def measured(engine: Engine, threads: int, *, has_feature_cut: bool) -> Measured:
     """What is best for an engine that was loaded with so many threads."""
     features = engine.features(_noise(_TYPICAL_S))
+    clock = process_time if engine.device == "cpu" else perf_counter  # what others do on the cores does not count
     usual = features.shape[1] // 2 * 2 if has_feature_cut else WHOLE_FRAMES
 
     def cost_together(count: int) -> float:
-        return _least_s(lambda: _run(engine, [features] * count, usual)) / count
+        return _least_s(lambda: _run(engine, [features] * count, usual), clock) / count
 
     def cost_step(step: int) -> float:
         def run_all() -> None:
             for less in (0, 37, 91):
                 _run(engine, [features], -(-(usual - less) // step) * step)
 
-        return _least_s(run_all)
+        return _least_s(run_all, clock)
 
-    together, utterance_s = cheapest(_TOGETHER, cost_together)
+    together = cheapest(_TOGETHER, cost_together)[0]
     step = cheapest(_STEPS_FRAMES, cost_step)[0] if has_feature_cut else _STEPS_FRAMES[0]
+    utterance_s = _least_s(lambda: _run(engine, [features] * together, usual), perf_counter) / together
     return Measured(Calibration(threads, together, step), utterance_s)
 
 
 def cheapest(choices: Iterable[int], cost: Callable[[int], float]) -> tuple[int, float]:
-    """The choice beyond which more is not worth it, and its cost. Stops where one takes longer than the budget."""
-    best, best_s = 0, float("inf")
+    """The first choice that costs hardly more than the best, and its cost. Stops where one exceeds the budget."""
+    costs: dict[int, float] = {}
     for choice in choices:
-        cost_s = cost(choice)
-        if cost_s < _WORTH * best_s:
-            best, best_s = choice, cost_s
-        if cost_s * choice > _BUDGET_S:
+        costs[choice] = cost(choice)
+        least = min(costs.values())
+        if costs[choice] * choice > _BUDGET_S or costs[choice] > _MUCH_MORE * least:
             break
-    return best, best_s
+    return next((choice, each) for choice, each in costs.items() if each <= _HARDLY_MORE * least)
 
 
 def _run(engine: Engine, features: list[Features], frames: int) -> None:
@@ -95,13 +98,13 @@ def _run(engine: Engine, features: list[Features], frames: int) -> None:
     engine.decode(encoded, engine.prompt("en", ""), "en", _ENDLESS, _TOKENS)
 
 
-def _least_s(call: Callable[[], object]) -> float:
-    """The least of three times: others on the machine only ever add."""
+def _least_s(call: Callable[[], None], clock: Callable[[], float]) -> float:
+    """The least of some times: others on the machine only ever add."""
     least_s, began_s = float("inf"), perf_counter()
-    for _ in range(3):
-        start_s = perf_counter()
+    for _ in range(_TRIES):
+        start_s = clock()
         call()
-        least_s = min(least_s, perf_counter() - start_s)
+        least_s = min(least_s, clock() - start_s)
         if perf_counter() - began_s > _BUDGET_S:
             break
     return least_s

@@ -22,8 +22,10 @@ Spans: TypeAlias = Sequence[tuple[float, float]]
 _LEAST_VOICED_S: Final = 0.096  # three windows of the detector: less is a click
 _MOST_NO_SPEECH: Final = 0.6  # with a log-probability below _LOW: Whisper's own rule for silence
 _LOW: Final = -1.0
-_HOPELESS: Final = -2.0
-"""The demo model gives -0.8 to English it never heard, and -5 to -7 to noise."""
+_HOPELESS: Final = -1.2
+"""A token was likelier wrong than right by two to one. The demo model gives -0.1 to clear speech, -0.8 to a language it
+never heard, -1.4 to -1.5 to wind, -5 to -7 to other noise."""
+_WEAK: Final = -0.9  # with words of less than _SURE: 4 of 36 pieces of wind were held to be such words
 _LEEWAY_S: Final = 0.4  # times of words are off by up to 0.27 s in nine of ten
 _FASTEST: Final = {"zh": 12.0, "en": 32.0}
 """Signs a second: half as much again as the fastest newsreaders (8 characters; 22 letters)."""
@@ -79,7 +81,8 @@ def _why_none(heard: Heard, voiced: Spans) -> Reason | None:
         return "no_speech"
     if heard.no_speech_probability > _MOST_NO_SPEECH and heard.average_log_probability < _LOW:
         return "no_speech"
-    if heard.average_log_probability < _HOPELESS:
+    is_weak = heard.average_log_probability < _WEAK and _confidence(heard) < _SURE
+    if is_weak or heard.average_log_probability < _HOPELESS:
         return "unlikely"
     return None
 

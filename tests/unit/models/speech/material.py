@@ -4,13 +4,15 @@ import os
 from functools import cache
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from models.base import RATE_HZ, VOICE_WINDOW, Samples
 from models.speech.entry import SpeechEntry
+from models.speech.sounds import sound_file, table
+
+__all__ = ["table"]
 
 _REPOSITORY = Path(__file__).parents[4]
 
@@ -37,17 +39,7 @@ def sounds() -> Path:
 @cache
 def sound(path: Path) -> Samples:
     """A sound file as 16 kHz mono."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
-    with av.open(str(path)) as container:
-        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-    frames += resampler.resample(None)
-    return np.concatenate([np.asarray(frame.to_ndarray()[0], dtype=np.float32) for frame in frames], dtype=np.float32)
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    """A file of tab-separated values, each line by the names of the first."""
-    head, *lines = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
-    return [dict(zip(head, line, strict=True)) for line in lines]
+    return sound_file(path)
 
 
 class LevelDetector:

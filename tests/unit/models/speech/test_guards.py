@@ -72,6 +72,13 @@ def test_what_the_model_does_not_believe_is_not_shown() -> None:
     assert judged(said("录音", log_probability=-5.0), ALL).removed[0].reason == "unlikely"
 
 
+def test_words_that_are_unlikely_one_by_one_and_together_are_not_shown() -> None:
+    words = tuple(Word(sign, 0.3 * place, 0.3 * place + 0.2, 0.5) for place, sign in enumerate("我们不"))
+    assert judged(Heard("我们不", words, "zh", -0.95), ALL).removed[0].reason == "unlikely"
+    assert judged(Heard("我们不", words, "zh", -0.80), ALL).heard.text == "我们不"
+    assert judged(said("我们不", log_probability=-0.95), ALL).heard.text == "我们不"
+
+
 def test_words_where_nobody_spoke_are_taken_away() -> None:
     heard = said("请您配合。谢谢大家。", sign_s=0.25)
     found = judged(heard, ((0.1, 1.2),))

@@ -175,3 +175,9 @@ def test_how_the_sound_is_cut_into_calls_makes_no_difference(parts: list[tuple[b
     one, other = ended(heard(sound, chunk=chunk)), ended(heard(sound, chunk=sound.size))
     assert [(a.number, a.samples.size, a.voiced) for a in one] == [(a.number, a.samples.size, a.voiced) for a in other]
     assert all(a.samples.size % VOICE_WINDOW == 0 for a in one[:-1])
+
+
+def test_the_padding_of_two_utterances_never_overlaps() -> None:
+    sound = np.concatenate([silence(1), voice(0.64), silence(0.416), voice(0.64), silence(1)])
+    first, second = ended(heard(sound, rules=Rules(longest_s=5.0, pad_s=0.352)))
+    assert second.start_s == pytest.approx(first.end_s, abs=1e-6)
