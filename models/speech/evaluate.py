@@ -24,6 +24,7 @@ from models.speech.nothing import KINDS, nothing
 from models.speech.passage import Rules
 from models.speech.utterances import Utterance, UtteranceEnded, UtteranceGrew, Utterances
 from models.speech.vad import SileroDetector
+from models.speech.word_times import fitted
 
 CHUNK: Final = RATE_HZ // 4
 _PARTIAL_EVERY: Final = 2  # chunks: half a second
@@ -68,7 +69,9 @@ def heard_in(sound: Samples, model: Transcriber) -> list[Said]:
     """The whole chain over one sound."""
     utterances = utterances_of(sound, Rules(longest_s=model.abilities.longest_s))
     heard = model.transcribe([Speech(each.samples) for each in utterances])
-    return [Said(one, judged(text, one.voiced)) for one, text in zip(utterances, heard, strict=True)]
+    return [
+        Said(one, judged(fitted(text, one.voiced), one.voiced)) for one, text in zip(utterances, heard, strict=True)
+    ]
 
 
 def text_of(said: Sequence[Said]) -> str:
@@ -148,7 +151,7 @@ def _length_s(utterances: Sequence[Utterance]) -> float:
 
 
 def main(model_folder: Path, sounds: Path) -> None:
-    """Prints the figures of docs/evaluation.md."""
+    """Prints the figures, one a line."""
     from models.speech.calibrate import opened
     from models.speech.sounds import sound_file, table
     from models.speech.stock import StockTranscriber

@@ -14,7 +14,8 @@ _SMOOTH: Final = 5  # windows (0.16 s): shorter dips are stops within a word, no
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When speech begins and ends. The defaults are measured: docs/evaluation.md.
+    """When speech begins and ends. The defaults are measured: the scene of two voices has the same errors
+    with 0.32 to 0.45 s of silence and 0.06 to 0.45 s of padding; less silence parts more of its speakers.
 
     enter, leave: probabilities; speech begins at `enter` and goes on down to `leave`. shortest_s: less speech than this
     is none. silence_s: ends an utterance. pad_s: kept before and after, at most silence_s. longest_s: of an utterance,

@@ -2,13 +2,16 @@
 
 The package is imported when a model is opened, and is no dependency of ours. Licence: sherpa-onnx Apache-2.0; each
 model its own, in the registry. Known failure: given a file that is no model of the named kind, sherpa-onnx may end the
-process instead of raising; so only files that the registry verified are opened, in a process that can be spared.
+process instead of raising; so the names in its metadata are looked for first, and it runs in a process that can be
+spared.
 Source: https://k2-fsa.github.io/sherpa/onnx/
 """
 
 from collections.abc import Sequence
 from importlib import import_module
 from math import nan
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
 from models.base import RATE_HZ, Abilities, Heard, Samples, Speech
@@ -58,16 +61,32 @@ def opened(
         raise ModelMissing(
             f"{entry.folder.name} lacks model.onnx or tokens.txt; bring it with `onrecord models import`"
         )
+    _check(model, kind)
     how = {"tokens": str(tokens), "num_threads": threads, "provider": device}
     try:
         if kind == "sense_voice":
             return SherpaTranscriber(entry, recogniser.from_sense_voice(model=str(model), use_itn=True, **how))
         return SherpaTranscriber(entry, recogniser.from_paraformer(paraformer=str(model), **how))
-    except (RuntimeError, ValueError, TypeError, OSError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, OSError) as error:
         raise ModelFailed(f"{entry.folder.name} cannot be loaded as {kind}; check it, or bring it anew") from error
 
 
 _NAMES: Final = ("model.int8.onnx", "model.onnx")
+_NEEDED: Final = {
+    "sense_voice": (b"vocab_size", b"neg_mean", b"inv_stddev", b"normalize_samples", b"lang_auto", b"with_itn"),
+    "paraformer": (b"vocab_size", b"neg_mean", b"inv_stddev", b"lfr_window_size"),
+}
+"""Names in the metadata of a model of that kind. Where one is missing, sherpa-onnx ends the process."""
+
+
+def _check(model: Path, kind: Kind) -> None:
+    with model.open("rb") as file:
+        if not model.stat().st_size:
+            raise ModelFailed(f"{model.parent.name}/{model.name} is empty; bring the model anew")
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            missing = [name.decode() for name in _NEEDED[kind] if content.find(name) < 0]
+    if missing:
+        raise ModelFailed(f"{model.parent.name} is no {kind} model: it does not say {', '.join(missing)}")
 
 
 class SherpaTranscriber:
@@ -91,7 +110,7 @@ class SherpaTranscriber:
                 self._heard(stream.result, speech) if stream else Heard("", (), speech.language, nan)
                 for stream, speech in zip(streams, speeches, strict=True)
             ]
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, LookupError) as error:
             raise ModelFailed(f"{self._entry.name} refused {len(speeches)} utterances") from error
 
     def _stream(self, speech: Speech) -> Stream | None:

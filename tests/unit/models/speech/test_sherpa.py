@@ -1,6 +1,7 @@
-"""sherpa-onnx's engines as Transcribers, with a recogniser that answers as theirs: their weights are not here."""
+"""sherpa-onnx's engines as Transcribers: a recogniser that answers as theirs; theirs over models of no meaning."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
@@ -14,7 +15,8 @@ from models.speech.guards import judged
 from models.speech.sherpa import Recogniser, SherpaTranscriber, Stream
 from models.speech.sherpa_words import Result, words_of
 from pipeline.errors import ModelFailed, ModelMissing
-from tests.unit.models.speech.material import silence, voice
+from tests.unit.models.speech.material import noise, silence, voice
+from tests.unit.models.speech.tiny_onnx import write_paraformer, write_sense_voice
 
 
 @dataclass
@@ -133,6 +135,39 @@ def test_files_that_are_not_here_are_named(tmp_path: Path) -> None:
     pytest.importorskip("sherpa_onnx", reason="sherpa-onnx is not installed")
     with pytest.raises(ModelMissing, match=r"tokens\.txt"):
         sherpa.opened(entry(tmp_path), "paraformer")
+
+
+@pytest.mark.parametrize(("kind", "write"), [("sense_voice", write_sense_voice), ("paraformer", write_paraformer)])
+def test_the_real_engine_runs_models_of_the_right_form(
+    kind: sherpa.Kind, write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    pytest.importorskip("sherpa_onnx", reason="sherpa-onnx is not installed")
+    write(tmp_path)
+    model = sherpa.opened(entry(tmp_path), kind)
+    sound = noise(2.0, 0.1, 1.0)
+    heard = model.transcribe([Speech(sound), Speech(sound[:320]), Speech(sound[:16_000]), Speech(silence(0))])
+    assert [bool(each.text) for each in heard] == [True, False, True, False]
+    assert model.transcribe([Speech(sound)])[0].text == heard[0].text
+    assert isnan(heard[0].average_log_probability)
+    for word in heard[0].words:
+        assert 0 <= word.start_s <= word.end_s <= 2.0
+    assert bool(heard[0].words) == (kind == "sense_voice")  # this Paraformer tells no times
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"neg_mean inv_stddev vocab_size lfr_window_size" * 9])
+def test_what_is_no_model_is_told_in_a_plain_sentence(content: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("sherpa_onnx", reason="sherpa-onnx is not installed")
+    write_paraformer(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ModelFailed, match=tmp_path.name):
+        sherpa.opened(entry(tmp_path), "paraformer")
+
+
+def test_a_model_of_the_other_kind_is_refused_before_it_ends_the_process(tmp_path: Path) -> None:
+    pytest.importorskip("sherpa_onnx", reason="sherpa-onnx is not installed")
+    write_paraformer(tmp_path)
+    with pytest.raises(ModelFailed, match="normalize_samples"):
+        sherpa.opened(entry(tmp_path), "sense_voice")
 
 
 def test_the_real_package_takes_what_we_give_it() -> None:
