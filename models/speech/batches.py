@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 _LIKE: Final = 1.6  # a batch's longest to its shortest; beyond, filling up costs more than company saves
+_REMEMBERED: Final = 4_096  # streams whose last turn is known; whoever was forgotten counts as never served
 _LIKE_S: Final = 1.0  # and short ones go together whatever they are to each other
 
 
@@ -120,6 +121,3 @@ class Batches(Generic[T]):
         self._turns[request.stream_id] = self._turn
         while len(self._turns) > _REMEMBERED:
             del self._turns[next(iter(self._turns))]
-
-
-_REMEMBERED: Final = 4_096  # streams whose last turn is known; whoever was forgotten counts as never served

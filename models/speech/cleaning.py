@@ -20,7 +20,7 @@ class Cleaning:
 
     def feed(self, windows: Samples) -> Samples:
         """(k, 512) in, the same out. A bad sample is 0."""
-        good = np.clip(np.nan_to_num(windows, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        good = np.clip(np.nan_to_num(windows, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
         for number, mean in enumerate(good.mean(axis=1).tolist()):
             self._mean += _FOLLOW * (mean - self._mean)
             before, self._taken = self._taken, self._mean if abs(self._mean) > _HARMLESS else 0.0

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+_EASED: Final = 0.5  # of a step's threshold: below it the step may be taken back
+
 
 class Step(IntEnum):
     """What is given up; each step keeps what the ones before gave up."""
@@ -51,6 +53,3 @@ class Ladder:
         elif now_s - self._calm_since_s >= self._thresholds.calm_s:
             self.step, self._calm_since_s = Step(self.step - 1), now_s
         return self.step
-
-
-_EASED: Final = 0.5

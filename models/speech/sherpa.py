@@ -23,6 +23,12 @@ from pipeline.errors import ModelFailed, ModelMissing
 Kind: TypeAlias = Literal["sense_voice", "paraformer"]
 
 _SHORTEST_S: Final = 0.06
+_NAMES: Final = ("model.int8.onnx", "model.onnx")
+_NEEDED: Final = {
+    "sense_voice": (b"vocab_size", b"neg_mean", b"inv_stddev", b"normalize_samples", b"lang_auto", b"with_itn"),
+    "paraformer": (b"vocab_size", b"neg_mean", b"inv_stddev", b"lfr_window_size"),
+}
+"""Names in the metadata of a model of that kind. Where one is missing, sherpa-onnx ends the process."""
 
 
 class Stream(Protocol):
@@ -69,14 +75,6 @@ def opened(
         return SherpaTranscriber(entry, recogniser.from_paraformer(paraformer=str(model), **how))
     except (RuntimeError, ValueError, TypeError, LookupError, OSError) as error:
         raise ModelFailed(f"{entry.folder.name} cannot be loaded as {kind}; check it, or bring it anew") from error
-
-
-_NAMES: Final = ("model.int8.onnx", "model.onnx")
-_NEEDED: Final = {
-    "sense_voice": (b"vocab_size", b"neg_mean", b"inv_stddev", b"normalize_samples", b"lang_auto", b"with_itn"),
-    "paraformer": (b"vocab_size", b"neg_mean", b"inv_stddev", b"lfr_window_size"),
-}
-"""Names in the metadata of a model of that kind. Where one is missing, sherpa-onnx ends the process."""
 
 
 def _check(model: Path, kind: Kind) -> None:

@@ -65,18 +65,23 @@ class WhisperTranscriber:
         heard: dict[int, Heard] = {}
         order: list[int] = []
         for number, speech in enumerate(speeches):
-            length_s = speech.samples.size / RATE_HZ
-            if length_s > self._entry.longest_s + 1e-6:
-                raise ModelFailed(
-                    f"an utterance of {length_s:.1f} s is longer than the {self._entry.longest_s:g} s of the model"
-                )
-            if length_s < _SHORTEST_S:
+            self._check(speech)
+            if speech.samples.size < _SHORTEST_S * RATE_HZ:
                 heard[number] = Heard("", (), speech.language, 0.0)
             else:
                 order.append(number)
         for batch in self._batches(speeches, order):
             heard.update(zip(batch, self._hear([speeches[number] for number in batch]), strict=True))
         return [heard[number] for number in range(len(speeches))]
+
+    def _check(self, speech: Speech) -> None:
+        length_s, name = speech.samples.size / RATE_HZ, self._entry.name
+        if length_s > self._entry.longest_s + 1e-6:
+            raise ModelFailed(
+                f"an utterance of {length_s:.1f} s is longer than the {self._entry.longest_s:g} s of {name}"
+            )
+        if speech.language and speech.language not in self._entry.languages:
+            raise ModelFailed(f"{name} does not know the language {speech.language}; it knows {self._entry.languages}")
 
     def _batches(self, speeches: Sequence[Speech], order: list[int]) -> Iterator[list[int]]:
         """Those that may go together: asked for alike, of like length."""

@@ -71,6 +71,9 @@ def test_what_a_viewer_saw_as_settled_is_hardly_ever_revised() -> None:
     assert shown.partials > 80
     assert shown.settled > 200
     assert shown.revised <= 0.05 * shown.settled
+    assert len(shown.final_s) == 20
+    assert np.median(shown.first_s) < 1.0
+    assert np.median(shown.final_s) < 1.0
 
 
 def test_eight_streams_together_cost_a_quarter_of_one_call_an_utterance_and_hear_as_well() -> None:

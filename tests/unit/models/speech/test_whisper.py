@@ -12,6 +12,7 @@ import pytest
 from models.base import Samples, Speech
 from models.speech.cer import errors, total
 from models.speech.whisper import Calibration, WhisperTranscriber
+from models.speech.whisper_engine import Decoded, Way
 from pipeline.errors import ModelFailed, ModelMissing
 from tests.unit.models.speech.material import demo_model, noise, silence, sound, sounds, table
 
@@ -92,13 +93,54 @@ def test_no_sound_is_too_short_or_too_odd() -> None:
     assert all(each.average_log_probability < -1.0 and each.no_speech_probability > 0.6 for each in heard[3:])
 
 
+def test_what_looks_invented_is_tried_once_more_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = WhisperTranscriber(demo_model(), "cpu", Calibration(threads=1))
+    said, spoken = samples()
+    ways: list[Way] = []
+    sober = model.engine.decode(
+        model.engine.encode([model.engine.features(spoken[1])], 400), model.engine.prompt("zh", ""), "zh", Way(5), 100
+    )[0]
+    loop = Decoded(sober.tokens[:3] * 30, -0.3, 0.0)
+    answers = {"loop": [loop, sober], "both": [loop, replace(loop, average_log_probability=-0.2)], "sober": [sober]}
+
+    def decoded(encoded: object, prompt: list[int], language: str, way: Way, most_tokens: int) -> list[Decoded]:
+        ways.append(way)
+        return [answers[case][len(ways) - 1]]
+
+    monkeypatch.setattr(model.engine, "decode", decoded)
+    for case, tries in (("loop", 2), ("both", 2), ("sober", 1)):
+        ways.clear()
+        (heard,) = model.transcribe([Speech(spoken[1])])
+        assert len(ways) == tries
+        assert (errors(said[1], heard.text).wrong == 0) == (case != "both")
+    assert ways == [Way(5)]
+
+
+def test_a_partial_is_never_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = WhisperTranscriber(demo_model(), "cpu", Calibration(threads=1))
+    ways: list[Way] = []
+
+    def decoded(encoded: object, prompt: list[int], language: str, way: Way, most_tokens: int) -> list[Decoded]:
+        ways.append(way)
+        return [Decoded((), -9.0, 0.0)]
+
+    monkeypatch.setattr(model.engine, "decode", decoded)
+    assert model.transcribe([Speech(noise(1.0, 0.1), is_final=False)])[0].text == ""
+    assert [way.width for way in ways] == [1]
+
+
 def test_nothing_asked_is_nothing_answered() -> None:
     assert transcriber().transcribe([]) == []
 
 
-def test_what_is_longer_than_the_model_hears_is_refused() -> None:
+def test_what_is_longer_than_the_model_hears_at_once_is_refused() -> None:
     with pytest.raises(ModelFailed, match="longer than the 10 s"):
         transcriber().transcribe([Speech(noise(10.2, 0.1))])
+
+
+def test_a_language_that_the_model_does_not_know_is_refused() -> None:
+    with pytest.raises(ModelFailed, match="language ja"):
+        transcriber().transcribe([Speech(noise(1.0, 0.1), language="ja")])
 
 
 def test_the_language_is_found_where_none_is_given() -> None:
