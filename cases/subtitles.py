@@ -147,8 +147,7 @@ def _width(text: str) -> float:
 
 def _times(said: Said, text: str) -> list[tuple[float, float]]:
     """From and until when each sign of `text` is spoken, never going back and within the utterance."""
-    found = _word_times(said, text) if said.correction is None else None
-    return found if found is not None else _shared_out(said, text)
+    return _word_times(said, text) or _shared_out(said, text)
 
 
 def _word_times(said: Said, text: str) -> list[tuple[float, float]] | None:

@@ -27,12 +27,12 @@ _NUMBER: Final = rf"(?:\d+(?:\.\d+)?[百千]?万?亿?|{RUN}(?:点{DIGIT}+[万亿
 _BEFORE: Final = r"(?<![\d.零〇一二两三四五六七八九十百千万亿几数上点第之])"  # a number begins here
 _AFTER: Final = r"(?![\d零〇一二两三四五六七八九十百千万亿几])"
 _MEASURES: Final = (
-    "个月|个|箱|瓶|盒|袋|包|件|桶|罐|支|张|份|册|本|台|辆|套|只|条|根|块|片|粒|颗|批|次|家|户|名|位|人|种|款|项|步|层|楼|栋|间|号|页|遍|"
+    "个月|个|箱|瓶|盒|袋|包|件|桶|罐|支|张|份|册|本|台|辆|套|只|条|根|块|片|粒|颗|批|次|家|户|名|位|人|种|款|项|步|层|楼|栋|幢|间|室|单元|弄|号|页|遍|"
     "公斤|千克|毫克|克|斤|吨|毫升|升|厘米|毫米|公里|千米|米|平方米|平米|立方米|亩|度|天|日|周|星期|年|小时|分钟|秒钟|秒|岁|折|倍"
 )
 _HALVED: Final = "个|斤|公斤|吨|年|天|米|小时|岁|倍"
 _SAYINGS: Final = re.compile(
-    f"一五一十|(?<!{DIGIT})七七八八(?!{DIGIT})|三三两两|千千万万|三天两头|三番五次|三番两次|五花八门|七上八下|九牛一毛|四通八达|三心二意|两面三刀|接二连三|"
+    f"一五一十|一点一滴|一点一点|一星半点|两点一线|(?<!{DIGIT})七七八八(?!{DIGIT})|三三两两|千千万万|三天两头|三番五次|三番两次|五花八门|七上八下|九牛一毛|四通八达|三心二意|两面三刀|接二连三|"
     "三令五申|三长两短|三五成群|四分五裂|五脏六腑|七零八落|七拼八凑|七嘴八舌|五颜六色|四面八方|千方百计|三言两语|三六九等|三七二十一|"
     "九九八十一|五十步笑百步|三十六计|七十二变|八九不离十|十全十美|十之八九|十有八九|百分百|二百五(?![十元块个箱瓶人公斤件])|"
     "三只松鼠|六个核桃|七匹狼|双十一|十一(?:假期|黄金周|长假|期间)|二十四节气|二维码|三轮车|三明治|四季|五金|两岸|两会|两码事|两口子"
@@ -77,7 +77,7 @@ _MOBILE: Final = re.compile(r"(?<!\d)(1[3-9]\d)[\s-](\d{4})[\s-](\d{4})(?!\d)")
 _ARTICLE: Final = re.compile(rf"第({RUN}|\d+)(条|款|项|章|节|页|号|次|批)")
 _ORDINAL: Final = re.compile(rf"第({RUN})(?![几])")
 _HALF: Final = re.compile(rf"{_BEFORE}(?P<number>{_NUMBER})(?P<measure>{_HALVED})半(?P<rest>小时|月|年|天)?")
-_COUNTED: Final = re.compile(rf"{_BEFORE}(?P<number>{_NUMBER})(?P<measure>{_MEASURES})?{_AFTER}")
+_COUNTED: Final = re.compile(rf"{_BEFORE}(?P<number>{_NUMBER})(?:(?P<measure>{_MEASURES})|{_AFTER})")
 _GROUPED: Final = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _NUMERAL: Final = re.compile(r"[\d零〇一二两三四五六七八九十]")
 _WIDE: Final = str.maketrans("０１２３４５６７８９", "0123456789")
@@ -208,7 +208,7 @@ def _counted(found: re.Match[str]) -> str:
     if value is None or (is_alone and (not measure or said == "一")):
         return found.group()
     if re.fullmatch(f"{DIGIT}+", said) and not is_alone:
-        return found.group()  # digits one by one: too few of them to be sure
+        return f"{digits_of(said)}{measure}" if len(said) > 2 and measure else found.group()  # 五零二室, but 三四天
     return f"{written(value)}{measure}"
 
 

@@ -17,7 +17,7 @@ from pipeline.events import WordsHeard
 from pipeline.settings import StoreSettings
 from tests import record_made
 from tests.made import ManualClock
-from tests.serving import Server, allow
+from tests.serving import Server, allow, onrecord
 from tests.stores import opened
 from tests.unit.record.material import STARTED_AT
 
@@ -149,6 +149,10 @@ def test_subtitles_are_what_an_approval_names_and_are_logged(site: Site) -> None
     answer = site.server.ask(f"{where}/subtitles.srt")
     assert answer.headers.get_content_type() == "application/x-subrip"
     assert "2\n00:00:00,100 --> 00:00:00,600\n佩戴者：您好\n" in answer.body.decode()
+    with site.server.access() as access:
+        auditor = site.server.keep(access.create_token("audit_admin"))
+    seen = site.server.ask("/api/v1/audit?kinds=WordsFetched", token=auditor).items()
+    assert len(seen) == 3
     read = site.items(f"/cases/{site.case.case_id}/timeline?kinds=WordsFetched")
     assert [(each["form"], each["spans"]) for each in read] == [
         ("vtt", "0.000-1.900"), ("vtt", "0.000-1.900"), ("srt", "0.000-1.900"),
@@ -210,6 +214,9 @@ def test_no_spoken_word_is_in_the_log(site: Site) -> None:
     site.server.stop()
     assert SECRET not in site.server.log
     assert "\\u8fd9\\u53e5\\u8bdd" not in site.server.log
+    done = onrecord(site.server.data, "verify", str(site.server.data))
+    assert done.returncode == 0, done.stdout
+    assert SECRET not in done.stdout + done.stderr
 
 
 def _versions(span: dict[str, object]) -> list[tuple[str, dict[str, object]]]:

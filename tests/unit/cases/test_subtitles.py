@@ -71,6 +71,8 @@ def test_times_of_another_text_are_not_used() -> None:
     (cue,) = cues_of([said("出示正件", word_times=heard, correction=corrected("请您出示证件"))])
     assert cue.lines == ("请您出示证件",)
     assert (cue.start_s, cue.end_s) == (10.0, 20.0)
+    (cue,) = cues_of([said("出示正件", word_times=heard, correction=corrected("出示正件"))])
+    assert (cue.start_s, cue.end_s) == (10.0, 10.4), "somebody confirmed it, and the times stay"
 
 
 def test_webvtt_tells_who_speaks_what_made_it_and_what_a_person_checked() -> None:

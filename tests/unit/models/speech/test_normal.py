@@ -86,6 +86,7 @@ def test_text_without_numbers_stays_as_it_is(text: str) -> None:
         max_size=24,
     )
 )
+@example("0百毛")
 def test_twice_changes_nothing_more(text: str) -> None:
     once = normal_form(text)
     assert normal_form(once) == once
@@ -128,6 +129,10 @@ def test_twice_changes_nothing_more(text: str) -> None:
         ("三分之一", "1/3"),
         ("一万二", "12000"),
         ("三百五十多个", "350多个"),
+        ("三单元五零二室", "3单元502室"),
+        ("零点五升", "0.5升"),
+        ("晚上十一点五十九", "晚上11:59"),
+        ("五月一号", "5月1日"),
         ("12315", "12315"),
         ("I paid 20 yuan at 10:30", "I paid 20 yuan at 10:30"),
     ],
