@@ -112,13 +112,10 @@ def corrections_of(stored: Sequence[Stored]) -> dict[str, Correction]:
 
 def chosen(spans: Sequence[Span], model: str = "") -> tuple[Said, ...]:
     """The utterances that count, in their order; or those of one model alone, corrected where a person did so."""
-    found = [
-        each
-        for span in spans
-        for version in (span.versions if model else span.versions[:1])
-        if model in ("", version.model)
-        for each in version.said
-    ]
+    found: list[Said] = []
+    for span in spans:
+        versions = [version for version in span.versions if model in ("", version.model)]
+        found += versions[0].said if versions else ()
     return tuple(sorted(found, key=lambda each: (each.start_s, each.end_s)))
 
 
@@ -157,18 +154,26 @@ def _grouped(said: Sequence[Said]) -> list[list[Said]]:
 
 
 def _is_same_span(one: Said, other: Said) -> bool:
-    if one.model == other.model:
-        return False  # a model says a thing once
     shared_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
     return shared_s > 0 and shared_s >= _SAME_SPAN * min(one.end_s - one.start_s, other.end_s - other.start_s)
 
 
 def _span_of(group: Sequence[Said]) -> Span:
-    by_model: dict[str, list[Said]] = {}
-    for each in sorted(group, key=lambda each: (each.start_s, each.seq)):
-        by_model.setdefault(each.model, []).append(each)
-    versions = [Version(tuple(said)) for said in by_model.values()]
+    """A model that heard the span again, and cut it a little differently, has two versions of it."""
+    found: list[list[Said]] = []
+    for each in sorted(group, key=_standing, reverse=True):
+        for said in found:
+            if said[0].model == each.model and not any(_is_same_span(each, other) for other in said):
+                said.append(each)
+                break
+        else:
+            found.append([each])
+    versions = [Version(tuple(sorted(said, key=lambda each: each.start_s))) for said in found]
     return Span(tuple(sorted(versions, key=lambda version: version.rank, reverse=True)))
+
+
+def _standing(said: Said) -> tuple[int, int]:
+    return -1 if said.correction is None else said.correction.seq, said.seq
 
 
 def _correction_of(stored: Stored) -> Correction:

@@ -91,6 +91,17 @@ def test_versions_that_cut_the_same_speech_differently_are_one_span_and_neighbou
     assert texts(found[0].versions[1].said) == ["甲", "乙"]
 
 
+def test_a_model_that_hears_a_span_again_and_cuts_it_otherwise_has_an_older_and_a_newer_version() -> None:
+    first = heard("出示正件", 1, 3)
+    found = spans(first, heard("出示证件", 1.03, 3), heard("您好", 4, 5))
+    assert [[texts(version.said) for version in span.versions] for span in found] == [
+        [["出示证件"], ["出示正件"]], [["您好"]],
+    ]  # fmt: skip
+    assert texts(words.chosen(found)) == texts(words.chosen(found, "sense@1")) == ["出示证件", "您好"]
+    found = spans(first, heard("出示证见", 1.03, 3), correction(first, "出示证件"))
+    assert texts(words.chosen(found)) == ["出示证件"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from("abc")), max_size=20))
 def test_every_utterance_is_in_exactly_one_version_of_one_span(said: list[tuple[int, int, str]]) -> None:
     told = {(at, model): heard(f"{at} {model}", at, at + long, f"{model}@1") for at, long, model in said}

@@ -46,6 +46,12 @@ test("models that cut the same speech differently are one span; neighbours and o
   expect(shown(items)).toEqual(["甲乙 [甲,乙]", "丙", "丙"]);
 });
 
+test("a model that hears a span again and cuts it otherwise has an older and a newer version", () => {
+  const first = heard("正件", 1, 3);
+  expect(shown([first, heard("证件", 1.03, 3), heard("好", 4, 5)])).toEqual(["证件 [正件]", "好"]);
+  expect(shown([first, heard("证见", 1.03, 3), corrected(first, "证件")])).toEqual(["证件 [证见]"]);
+});
+
 test("the rows hold the words that count, and the others when they are unfolded", () => {
   const [old, large, later] = [heard("正件", 1, 3), heard("证件", 1, 3, "large@1"), heard("好", 9, 10)];
   const items = [old, large, later];

@@ -74,27 +74,38 @@ function groupsOf(said: Said[]): readonly Said[][] {
 }
 
 function isSameSpan(one: Said, other: Said): boolean {
-  if (one.model === other.model) return false; // a model says a thing once
   const shared_s = Math.min(one.end_s, other.end_s) - Math.max(one.start_s, other.start_s);
   return shared_s > 0 && shared_s >= SAME_SPAN * Math.min(one.end_s - one.start_s, other.end_s - other.start_s);
 }
 
 function tell(group: readonly Said[], corrections: ReadonlyMap<string, TimelineItem>, found: Map<string, Spoken | null>): void {
-  const versions = new Map<string, Said[]>();
-  for (const each of group) versions.set(each.model, [...(versions.get(each.model) ?? []), each]);
-  const rankOf = ([model, said]: readonly [string, readonly Said[]]): readonly number[] => [
-    Math.max(...said.map(({ item }) => corrections.get(item.event_id)?.seq ?? -1)),
-    isDemoModel(model) ? 0 : 1,
+  const correctedSeq = ({ item }: Said): number => corrections.get(item.event_id)?.seq ?? -1;
+  const rankOf = (said: readonly Said[]): readonly number[] => [
+    Math.max(...said.map(correctedSeq)),
+    isDemoModel(said[0]?.model ?? "") ? 0 : 1,
     Math.max(...said.map(({ item }) => item.seq)),
   ];
-  const ranked = [...versions].sort((one, other) => {
+  const byStanding = [...group].sort((one, other) => correctedSeq(other) - correctedSeq(one) || other.item.seq - one.item.seq);
+  const ranked = versionsOf(byStanding).sort((one, other) => {
     const [high, low] = [rankOf(other), rankOf(one)];
     const at = high.findIndex((value, i) => value !== low[i]);
     return at < 0 ? 0 : (high[at] ?? 0) - (low[at] ?? 0);
   });
-  const others = ranked.slice(1).flatMap(([, said]) => said.map(({ item }) => item));
-  ranked[0]?.[1].forEach(({ item }, i) => {
+  const others = ranked.slice(1).flatMap((said) => said.map(({ item }) => item));
+  ranked[0]?.forEach(({ item }, i) => {
     found.set(item.event_id, { correction: corrections.get(item.event_id) ?? null, others: i === 0 ? others : [] });
   });
   for (const { event_id } of others) found.set(event_id, null);
+}
+
+/** A model that heard the span again, and cut it a little differently, has two versions of it. */
+function versionsOf(byStanding: readonly Said[]): Said[][] {
+  const found: Said[][] = [];
+  for (const each of byStanding) {
+    const version = found.find((kept) => kept[0]?.model === each.model && !kept.some((other) => isSameSpan(each, other)));
+    if (version === undefined) found.push([each]);
+    else version.push(each);
+  }
+  for (const version of found) version.sort((one, other) => one.start_s - other.start_s);
+  return found;
 }
