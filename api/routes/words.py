@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.asking import Acted, actor_of, cursor_of, must_be_logged, place_of, record_of
 from api.doors import Doors
 from api.permissions import Asker, require, within
-from api.schemas.words import CorrectionIn, CorrectionOut, WordsOut, spoken_span_out
+from api.schemas.words import CorrectionIn, CorrectionOut, WordsOut, span_out
 from cases import subtitles, words
 from cases.casework.approvals import playable
 from cases.casework.corrections import correct_words
@@ -69,7 +69,7 @@ async def read_words(
     more, left = len(left) > limit, left[:limit]
     await _log(request, asker, read, "json")
     return WordsOut(
-        items=[spoken_span_out(span) for span in left], next_cursor=cursor_of(*_place_of(left[-1])) if more else None
+        items=[span_out(span) for span in left], next_cursor=cursor_of(*_place_of(left[-1])) if more else None
     )
 
 

@@ -54,7 +54,7 @@ class VersionOut(BaseModel):
     said: list[SaidOut]
 
 
-class SpokenSpanOut(BaseModel):
+class WordSpanOut(BaseModel):
     """versions: the one that counts first."""
 
     start_s: float
@@ -63,16 +63,16 @@ class SpokenSpanOut(BaseModel):
 
 
 class WordsOut(BaseModel):
-    items: list[SpokenSpanOut]
+    items: list[WordSpanOut]
     next_cursor: str | None
 
 
-def spoken_span_out(span: Span) -> SpokenSpanOut:
+def span_out(span: Span) -> WordSpanOut:
     versions = [
         VersionOut(model=each.model, is_demo=each.is_demo, said=[_said_out(said) for said in each.said])
         for each in span.versions
     ]
-    return SpokenSpanOut(start_s=span.start_s, end_s=span.end_s, versions=versions)
+    return WordSpanOut(start_s=span.start_s, end_s=span.end_s, versions=versions)
 
 
 def _said_out(said: Said) -> SaidOut:
