@@ -7,8 +7,11 @@ import anyio.to_thread
 import structlog
 
 from cases.access import Access
+from cases.names import of_stream
+from cases.record import Record
 from models.entries import Entry, Task
 from models.registry import Registry
+from models.speech.hotwords import hot_words
 from pipeline.analyse import orders
 from pipeline.analyse.children import WorkerChildren
 from pipeline.analyse.order import Order
@@ -20,6 +23,7 @@ from pipeline.errors import (
     ModelError,
     SettingsInvalid,
     StorageError,
+    StoreUnavailable,
     ThingUnknown,
 )
 from pipeline.settings import Settings
@@ -61,6 +65,19 @@ def stage_of(settings: Settings, name: str) -> Stage:
 
 def label_of(entry: Entry) -> str:
     return f"{entry.name}@{entry.version}"
+
+
+async def hot_words_of(record: Record, language: str, stream_id: str) -> tuple[str, ...]:
+    """Names of the cases that a stream belongs to by now, and terms of the trade; these alone while the record is away.
+
+    Raises: SettingsInvalid: configs/rules/hotwords.yaml does not hold.
+    """
+    try:
+        async with record.open.store.reading() as connection:
+            names = await of_stream(connection, stream_id)
+    except StoreUnavailable:
+        names = ()
+    return hot_words(names, language)
 
 
 class Orders:

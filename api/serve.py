@@ -18,7 +18,7 @@ import anyio
 import structlog
 import uvicorn
 
-from api.analysis import Orders, Watch, stages_of
+from api.analysis import Orders, Watch, hot_words_of, stages_of
 from api.app import create_app, with_live_files
 from api.directory import Directory
 from api.doors import Doors
@@ -95,6 +95,8 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         workers = _workers(settings, runtime, orders)
         crowd = Crowd(settings.api, clock)
         record = Record(settings.store, settings.data, runtime.outbox, clock, access.file)
+        if stages:
+            runtime.desk.hot_words = functools.partial(hot_words_of, record, settings.speech.language)
         _demand(access, settings.access)
         parts = Parts(settings.data / "uploads")
         uploads = Uploads(parts, settings.upload, clock, settings.record.min_free_bytes)

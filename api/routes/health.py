@@ -48,7 +48,9 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus text. Labels are opaque ids: no name, no officer, no key."""
     doors: Doors = request.app.state.doors
-    return Response(render(doors.runtime, doors.crowd, doors.workers), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(
+        render(doors.runtime, doors.crowd, doors.workers), media_type="text/plain; version=0.0.4; charset=utf-8"
+    )
 
 
 @router.get("/api/docs", include_in_schema=False)

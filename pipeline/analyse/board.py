@@ -69,7 +69,7 @@ class Report:
 
     covered_from_s, covered_to_s: the stage has seen this span whole, and all it found is in this and earlier reports;
     equal: nothing is claimed. state: "done" ends the work; "failed" ends this try, with reason.
-    model: name@version.
+    model: name@version. behind_s: how long the oldest utterance that is over waits for its words.
     """
 
     work_id: str
@@ -82,6 +82,7 @@ class Report:
     model: str = ""
     state: Literal["running", "done", "failed"] = "running"
     reason: str = ""
+    behind_s: float = 0.0
 
 
 class WorkerBoard(Protocol):

@@ -8,7 +8,7 @@ Owned by the event loop's thread; `run` must run. Knows no transport, no model a
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,8 @@ _SWEEP_S: Final = 0.5
 _SCAN_S: Final = 15.0
 _SHORTEST_HOLE_S: Final = 0.3
 """Between two spans that are seen: less cannot hold a word, and is the seam of two workers."""
+_ONE_BREATH_S: Final = 12.0
+"""An utterance lasts so long at most, and nothing of it is told before its end."""
 _GRACE_S: Final = 10.0
 """From the end of a stream to its worker's last report."""
 _MOST_BEHIND_S: Final = 60.0
@@ -51,6 +53,7 @@ class _Live:
     work: Work
     stream: Followed
     coverage: Coverage = field(default_factory=Coverage)
+    behind_s: float = 0.0
     told_to_s: float = 0.0
     """Holes before this are told."""
     is_offered: bool = False
@@ -73,8 +76,8 @@ class Desk:
     ) -> None:  # fmt: skip
         self.stages = {stage.name: stage for stage in stages}
         self.captions = Captions()
-        self.hot_words: Callable[[str], tuple[str, ...]] = lambda _: ()
-        """Names of the case that a stream belongs to."""
+        self.hot_words: Callable[[str], Awaitable[tuple[str, ...]]] = _no_names
+        """Names and terms that are likely in this stream."""
         self.reports = self.words = self.gaps = 0
         self.gap_s = 0.0
         self.eased: dict[str, AnalysisEased] = {}
@@ -100,10 +103,11 @@ class Desk:
         return len(self._spans)
 
     def behind_s(self) -> dict[str, float]:
-        """By stream: how much of it the slowest stage has not seen yet."""
+        """By stream: how late its words come; or how long nobody followed it, where that is more."""
         found: dict[str, float] = {}
         for live in self._live.values():
-            behind_s = max(0.0, live.stream.position_s - live.coverage.end_s)
+            unseen_s = live.stream.position_s - live.coverage.end_s - _ONE_BREATH_S
+            behind_s = max(live.behind_s, unseen_s, 0.0)
             found[live.work.stream_id] = max(found.get(live.work.stream_id, 0.0), behind_s)
         return found
 
@@ -158,7 +162,7 @@ class Desk:
                     self._live[work_id] = _Live(
                         Work(
                             work_id, "live", stage.name, stream.stream_id, recording_id, stream.started_at,
-                            model=stage.model, hot_words=self.hot_words(stream.stream_id),
+                            model=stage.model, hot_words=await self.hot_words(stream.stream_id),
                         ),
                         stream,
                     )  # fmt: skip
@@ -283,6 +287,8 @@ class Desk:
         fence = self._fences.setdefault(report.work_id, _Fence())
         if work is None or (report.token, report.number) <= (fence.token, fence.number):
             return None  # withdrawn meanwhile, of a worker that lost it, or told again
+        if live is not None:
+            live.behind_s = report.behind_s
         is_new_worker = report.token > fence.token
         fence.token, fence.number = report.token, report.number
         self.reports += 1
@@ -382,6 +388,10 @@ class Desk:
         while len(self._seen) > _MOST_SEEN:
             self._seen.popitem(last=False)
         return of_recording.setdefault((stage, model), Coverage())
+
+
+async def _no_names(_: str) -> tuple[str, ...]:
+    return ()
 
 
 def _covered(report: Report, work: Work, live: _Live | None) -> Span | None:

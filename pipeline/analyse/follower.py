@@ -41,6 +41,7 @@ class Recognising(Protocol):
 
     def ask(self, follower: "Follower", wanted: Wanted) -> None: ...
     def forget(self, follower: "Follower") -> None: ...
+    def behind_s(self, follower: "Follower") -> float: ...
 
 
 @dataclass(slots=True)
@@ -222,6 +223,7 @@ class Follower:
         report = Report(
             self.lease.work.work_id, self.lease.token, self._number, events, tuple(captions), covered.start_s,
             covered.end_s, covered.model or self._model, state, self._failure if is_over else covered.reason,
+            round(self._recognising.behind_s(self), 1),
         )  # fmt: skip
         while True:
             try:

@@ -89,6 +89,10 @@ class Recogniser:
         queue = self._queues.setdefault(model, _Queue(self._window_s))
         queue.loaded = loaded
         queue.live.most_together = queue.spans.most_together = loaded.most_together
+        now_s = self._clock.monotonic_s()
+        for follower, each in self._of.items():  # loading is no overload
+            if each is queue:
+                self._waiting[follower] = dict.fromkeys(self._waiting[follower], now_s)
         self._news.set()
 
     def is_loaded(self, model: str) -> bool:
@@ -115,6 +119,11 @@ class Recogniser:
         if queue is not None:
             for batches in (queue.live, queue.spans):
                 batches.withdraw(follower.lease.work.work_id)
+
+    def behind_s(self, follower: Follower) -> float:
+        """How long the oldest utterance of its stream waits for its words."""
+        now_s = self._clock.monotonic_s()
+        return now_s - min(self._waiting.get(follower, {}).values(), default=now_s)
 
     def take_eased(self) -> tuple[Event, ...]:
         """Steps of the ladder that are not told yet."""
@@ -217,7 +226,8 @@ class Recogniser:
 
     def _climb(self) -> None:
         now_s = self._clock.monotonic_s()
-        oldest_s = min((since for waiting in self._waiting.values() for since in waiting.values()), default=now_s)
+        loaded = [each for follower, each in self._waiting.items() if self._of[follower].loaded is not None]
+        oldest_s = min((since for waiting in loaded for since in waiting.values()), default=now_s)
         step = self._ladder.feed(now_s - oldest_s, now_s)
         if step is self._step:
             return

@@ -132,8 +132,13 @@ async def test_words_of_a_live_stream_are_told_and_their_span_is_marked_behind_t
         await room.report(lease, 0.0, 3.0, words(1.0))
         assert room.events == [words(1.0)]
         assert room.marks.of("rec_1") == [Mark("rec_1", "speech", LABEL, 0.0, 3.0)]
-        room.stream.position_s = 5.0
-        assert room.desk.behind_s() == {"st_1": 2.0}
+        room.stream.position_s = 14.0
+        assert room.desk.behind_s() == {"st_1": 0.0}, "an utterance may be on its way"
+        room.stream.position_s = 25.0
+        assert room.desk.behind_s() == {"st_1": 10.0}
+        await room.board.report(Report(lease.work.work_id, lease.token, 2, (), (), behind_s=30.5))
+        await room.settled()
+        assert room.desk.behind_s() == {"st_1": 30.5}
 
     await run(room, scene)
     assert room.medium.flushes == 1
