@@ -349,7 +349,7 @@ class WordsHeard:
 
     @property
     def event_id(self) -> EventId:
-        return derived_event_id("WordsHeard", self.stream_id, self.model, round(self.start_s * 1000))
+        return derived_event_id("WordsHeard", self.stream_id, self.model, round(self.start_s, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,7 +372,7 @@ class AnalysisGap:
 
     @property
     def event_id(self) -> EventId:
-        return derived_event_id("AnalysisGap", self.stream_id, self.stage, round(self.start_s * 1000))
+        return derived_event_id("AnalysisGap", self.stream_id, self.stage, round(self.start_s, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,7 +390,7 @@ class AnalysisGapClosed:
 
     @property
     def event_id(self) -> EventId:
-        return derived_event_id("AnalysisGapClosed", self.stream_id, self.stage, self.model, round(self.start_s * 1000))
+        return derived_event_id("AnalysisGapClosed", self.stream_id, self.stage, self.model, round(self.start_s, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,13 @@ def exchange_segments(folder: Path) -> None:
     flip(one / "0001.mp4")
 
 
+def other_root(folder: Path) -> None:
+    """The head of another tree: its root hash, a line of base64, differs in its first sign."""
+    lines = (folder / "head.txt").read_bytes().split(b"\n")
+    lines[2] = (b"B" if lines[2][:1] == b"A" else b"A") + lines[2][1:]
+    (folder / "head.txt").write_bytes(b"\n".join(lines))
+
+
 TAMPERED: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: flip(a_recording(folder) / "0001.mp4"), "hash_differs"),
     (lambda folder: flip(a_recording(folder) / "manifest.jsonl", 100), "line_malformed"),
@@ -229,7 +236,7 @@ TAMPERED: list[tuple[Callable[[Path], object], str]] = [
     (other_signature, "signature_wrong"),
     (cut_short, "size_differs"),
     (lambda folder: flip(folder / "timeline.html", 2000), "hash_differs"),
-    (lambda folder: flip(folder / "head.txt", 30), "head_unsigned"),
+    (other_root, "head_unsigned"),
     (lambda folder: (folder / "head.txt").unlink(), "file_missing"),
     (lambda folder: (folder / "index.sig").unlink(), "file_missing"),
     (lambda folder: (folder / "more.txt").write_text("x"), "file_added"),
