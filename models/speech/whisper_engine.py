@@ -67,7 +67,7 @@ class Engine:
         """
         whisper_files.check(folder)
         self.device = device if device != "auto" else "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-        kind = "int8" if self.device == "cpu" else "float16"
+        kind = "int8" if self.device == "cpu" else "auto"
         try:
             self._model = WhisperModel(str(folder), device=self.device, compute_type=kind, cpu_threads=threads)
         except (RuntimeError, ValueError, OSError) as error:

@@ -12,7 +12,7 @@ import pytest
 from models.base import Samples, Speech
 from models.speech.cer import errors, total
 from models.speech.whisper import Calibration, WhisperTranscriber
-from models.speech.whisper_engine import Decoded, Way
+from models.speech.whisper_engine import Decoded, Engine, Way
 from pipeline.errors import ModelFailed, ModelMissing
 from tests.unit.models.speech.material import demo_model, noise, silence, sound, sounds, table
 
@@ -194,3 +194,11 @@ def test_files_that_are_not_here_are_named(tmp_path: Path) -> None:
     entry = replace(demo_model(), folder=spoilt(tmp_path, "model.bin", None))
     with pytest.raises(ModelMissing, match=r"model\.bin"):
         WhisperTranscriber(entry, "cpu")
+
+
+def test_a_gpu_that_is_not_there_is_told_in_a_plain_sentence() -> None:
+    entry = demo_model()
+    if Engine(entry.folder, "auto", 1).device == "cuda":
+        pytest.skip("there is a GPU here")
+    with pytest.raises(ModelFailed, match="cannot be loaded on cuda"):
+        WhisperTranscriber(entry, "cuda")
