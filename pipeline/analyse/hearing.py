@@ -13,6 +13,7 @@ from models.speech.agreement import Agreement
 from models.speech.guards import judged
 from models.speech.utterances import QuietPassed, Utterance, UtteranceEnded, UtteranceGrew, Utterances
 from models.speech.voices import Voices
+from models.speech.word_times import fitted
 from pipeline.analyse.board import Caption, Work
 from pipeline.analyse.progress import Covered, Progress
 from pipeline.analyse.sound import Sound
@@ -103,7 +104,7 @@ class Hearing:
         """Takes the words of an utterance; what is shown of them. model: where another than the lease's heard it."""
         utterance, progress = wanted.utterance, self._progress
         shown = self._partials.pop(wanted.key, None)
-        verdict = judged(heard, utterance.voiced)
+        verdict = judged(fitted(heard, utterance.voiced), utterance.voiced)
         kept = verdict.heard
         for removed in verdict.removed:
             self._removed(removed.text, removed.reason)
