@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 _RETRY_S: Final = 0.5
 _NICE: Final = 10
 _MARGIN_S: Final = 0.3
+_DETECTOR: Final = "silero-vad"
 _MOST_LINE_BYTES: Final = 65_536
 _GIVE_BACK_S: Final = 1.0
 
@@ -59,8 +60,13 @@ class Models:
         self._calibrations = Calibrations(Path(order.data) / "analysis" / "calibrations.json")
 
     def entry(self, name: str) -> SpeechEntry:
-        """Raises: ModelError: it is not here, or not verified."""
-        return _speech_entry(self._registry().ready(name))
+        """The model of this name; the voice detector that goes with every one is checked too.
+
+        Raises: ModelError: one is not here, or not verified.
+        """
+        registry = self._registry()
+        registry.ready(_DETECTOR)
+        return _speech_entry(registry.ready(name))
 
     def load(self, name: str) -> Loaded:
         """Raises: ModelError: it is not here, not verified, or cannot be loaded."""

@@ -7,7 +7,9 @@ from typing import Final
 
 from pipeline.errors import ModelFailed, ModelMissing
 
-NEEDED: Final = ("config.json", "model.bin", "tokenizer.json", "preprocessor_config.json")
+NEEDED: Final = ("config.json", "model.bin", "tokenizer.json")
+_OPTIONAL: Final = "preprocessor_config.json"
+"""The published tiny, base, small and medium have none; the engine then takes 80 mels."""
 _SPECIFICATION: Final = "WhisperSpec"
 
 
@@ -20,7 +22,8 @@ def check(folder: Path) -> None:
         )
     _read_json(folder / "config.json", ())
     _read_json(folder / "tokenizer.json", ("model", "added_tokens"))
-    _read_json(folder / "preprocessor_config.json", ())
+    if (folder / _OPTIONAL).exists():
+        _read_json(folder / _OPTIONAL, ())
     kind = _kind(folder / "model.bin")
     if kind != _SPECIFICATION:
         raise ModelFailed(f"{folder.name} is no Whisper model of CTranslate2 ({kind}); convert it, or name another one")
