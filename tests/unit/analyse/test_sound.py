@@ -42,7 +42,7 @@ def encoded(codec: str, rate_hz: int, layout: str, sound: NDArray[np.float32]) -
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, start, Fraction(1, rate_hz)
             box.mux(stream.encode(frame))
         box.mux(stream.encode(None))
-    with av.open(io.BytesIO(out.getvalue())) as file:
+    with av.open(io.BytesIO(out.getvalue()), "r") as file:
         sounds = file.streams.audio[0]
         extradata = bytes(sounds.codec_context.extradata or b"")
         units = [
@@ -54,7 +54,7 @@ def encoded(codec: str, rate_hz: int, layout: str, sound: NDArray[np.float32]) -
     return track, units
 
 
-def _length_s(packet: av.Packet) -> float:
+def _length_s(packet: "av.Packet[AudioStream]") -> float:
     return float((packet.duration or 0) * (packet.time_base or 0))
 
 
