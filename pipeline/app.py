@@ -10,11 +10,11 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from pipeline.analyse.board import DeskBoard
 from pipeline.analyse.child import PictureDecoder
 from pipeline.analyse.desk import Desk
 from pipeline.analyse.local_board import LocalBoard
 from pipeline.analyse.marks import Marks
-from pipeline.analyse.redis_board import RedisBoard
 from pipeline.analyse.subjects import Stage
 from pipeline.archive import RecordingArchive
 from pipeline.clock import Clock, step_s
@@ -300,9 +300,11 @@ class Runtime:
                 log.warning("clock stepped", step_s=round(step, 3), remedy="check the time service (chrony, ntpd)")
 
 
-def _board(settings: Settings, clock: Clock) -> LocalBoard | RedisBoard:
+def _board(settings: Settings, clock: Clock) -> DeskBoard:
     analyse, redis = settings.analyse, settings.redis
     if url := redis.url.get_secret_value():
+        from pipeline.analyse.redis_board import RedisBoard  # nobody else's memory is to hold its client
+
         return RedisBoard(url, redis.prefix, analyse.lease_s, analyse.most_tries)
     return LocalBoard(analyse.lease_s, analyse.most_tries, clock)
 

@@ -123,3 +123,12 @@ def test_speech_that_is_off_says_why_and_a_server_without_captions_says_nothing(
     expect(page.locator("[data-action=captions]")).to_have_count(0)
     expect(page.locator(f"{TILE}:visible")).to_have_count(4)
     expect(page.locator(NOTES)).to_have_count(0)
+
+
+def test_what_the_demos_devices_say_stands_under_their_pictures(page: Page, demo: Demo) -> None:
+    page.goto(demo.link_of("commander"))
+    tile = page.locator(f"{TILE}:has-text('惠民超市')")
+    expect(tile.locator("[data-utterance]").first).to_contain_text(re.compile("[\u4e00-\u9fff]{2}"), timeout=40_000)
+    expect(page.locator(NOTES)).to_contain_text("演示模型")
+    page.keyboard.press("c")
+    expect(page.locator(LINES)).to_have_count(0)

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -24,7 +25,8 @@ from websockets.sync.client import connect
 from models.registry import FILE, SHIPPED
 from models.speech.cer import errors
 from pipeline.simulate.sound import VOICES
-from tests.serving import Server, onrecord, until
+from tests.redis_made import redis_server
+from tests.serving import Server, environment, onrecord, until
 from tests.tools import needs
 
 pytestmark = [pytest.mark.slow, needs("ffmpeg")]
@@ -111,9 +113,9 @@ def watched(server: Server, stream_id: str, token: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hearing(folder: Path, workers: int) -> Iterator[tuple[Server, str]]:
+def hearing(folder: Path, workers: int, **more: str) -> Iterator[tuple[Server, str]]:
     """A server that hears, with a camera of an officer who is at the only case; and the camera's key."""
-    settings = {"ONRECORD_ANALYSE__STAGES": "speech", "ONRECORD_ANALYSE__WORKERS": str(workers)}
+    settings = {"ONRECORD_ANALYSE__STAGES": "speech", "ONRECORD_ANALYSE__WORKERS": str(workers), **more}
     with Server(folder / "data", settings) as server:
         key = server.add_device("camera")
         device_id = next(each["device_id"] for each in server.ask("/api/v1/devices", token=admin(server)).items())
@@ -190,6 +192,35 @@ def test_a_worker_lost_in_mid_sentence_leaves_a_timeline_that_is_complete_a_litt
             assert onrecord(server.data, "verify", str(folder)).returncode == 0
         assert "执法" not in server.log
         assert "回避" not in server.log
+
+
+def test_a_worker_elsewhere_takes_its_work_from_redis_and_goes_on_when_redis_was_away(tmp_path: Path) -> None:
+    with redis_server() as board, hearing(tmp_path, 0, ONRECORD_REDIS__URL=board.url) as (server, key):
+        with server.access() as access:
+            token = server.keep(access.create_token("service", "worker"))
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "api.cli", "serve", "--role", "worker"],
+            env=environment(
+                tmp_path / "worker", ONRECORD_REDIS__URL=board.url, ONRECORD_ANALYSE__TOKEN=token,
+                ONRECORD_ANALYSE__SERVER_URL=f"http://127.0.0.1:{server.port}",
+            ),
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            server.speak(key, VOICES / "scene.flac", SPOKEN_S)
+            stream_id = server.live_id("camera")
+            until(lambda: server.metric("onrecord_analysis_utterances_total") >= 1, "a first utterance", 30)
+            board.stop()  # with all that it remembers
+            time.sleep(4)
+            board.start()
+            until(lambda: whole(server, stream_id), "all of it analysed", 90)
+            check_words(server, stream_id)
+        finally:
+            worker.terminate()
+            _, said = worker.communicate(timeout=10)
+        assert token not in said
+        assert board.password not in said + server.log
+        assert "执法" not in said
 
 
 def holder(server: Server, pid: int) -> bool:
