@@ -10,7 +10,9 @@ import anyio
 import av
 import pytest
 
+from pipeline.analyse.units import Unit, Units
 from pipeline.errors import EvidenceError, StateConflict, StorageError, ThingUnknown
+from pipeline.fmp4.fragments import HEAD_BYTES
 from pipeline.media import Fragment, TracksChanged
 from pipeline.record.playback import Playback
 from tests.unit.record.material import GOP, RATE, BrokenDisk, Site, fragments, header
@@ -118,3 +120,29 @@ def test_a_segment_that_was_changed_is_refused_and_what_comes_before_it_is_not(t
     assert moments(media(folder, 0, 1.5)[1])
     with pytest.raises(EvidenceError, match="not what was recorded"):
         media(folder, 0, 5)
+
+
+def test_the_sound_of_a_span_is_what_the_live_feed_gave_with_the_streams_own_times(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(12.0))
+    units = Units()
+    found = [each for chunk in Playback().sound(folder, 3.0, 9.5) for each in units.feed(chunk)]
+    (tracks,) = [each for each in found if isinstance(each, tuple)]
+    assert [track.kind for track in tracks] == ["audio"]
+    heard = [each for each in found if isinstance(each, Unit)]
+    expected = [each for each in fragments(12.0) if each.track_id == 2 and 3.0 <= each.pts_s < 9.5]
+    assert [round(each.pts_s, 3) for each in heard] == [round(each.pts_s, 3) for each in expected]
+    assert [each.data for each in heard] == [each.data[HEAD_BYTES:] for each in expected]
+
+
+def test_a_recording_without_sound_gives_none(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5.0, "v"), "v")
+    assert list(Playback().sound(folder, 0.0, 5.0)) == []
+
+
+def test_sound_of_a_segment_that_was_changed_is_not_given(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5.0))
+    with next(folder.glob("*.mp4")).open("r+b") as file:
+        file.seek(3000)
+        file.write(b"\xff\xff")
+    with pytest.raises(EvidenceError):
+        list(Playback().sound(folder, 0.0, 5.0))
