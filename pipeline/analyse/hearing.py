@@ -58,6 +58,7 @@ class Hearing:
         self._progress: Progress | None = None if work.kind == "live" else Progress(work.start_s)
         self._partials: dict[int, Agreement] = {}
         self._unheard_from_s: float | None = None
+        self._loss = "worker_lost"  # why what is being said at the beginning was not heard from its own
         self._misses = 0
 
     @property
@@ -87,7 +88,7 @@ class Hearing:
         if self._progress is not None and is_ours:
             self._misses += 1
             self._progress.missed(-self._misses, start_s, end_s, "feed_lost")
-            self._unheard_from_s = end_s
+            self._unheard_from_s, self._loss = end_s, "feed_lost"
         elif self._progress is not None:
             self._progress.quiet(end_s)
         return wanted
@@ -168,7 +169,7 @@ class Hearing:
                     progress.asked(utterance.number, utterance.start_s, utterance.end_s)
                     is_unheard, self._unheard_from_s = self._is_unheard(utterance), None
                     if is_unheard:
-                        progress.lost(utterance.number, "worker_lost")
+                        progress.lost(utterance.number, self._loss)
                     else:
                         wanted.append(Wanted(utterance.number, utterance, True))
                 case QuietPassed():
