@@ -296,6 +296,9 @@ def test_without_a_model_the_stage_is_off_and_says_why_and_the_rest_works(tmp_pa
         assert "onrecord models" in stage["why"]
         assert workers_of(server) == []
         assert server.metric("onrecord_analysis_stage_on") == 0
+        shutil.copy(FILE, tmp_path / "models.yaml")  # as when somebody brings one
+        until(lambda: len(workers_of(server)) == 1, "a model that came is noticed without a restart", 30)
+        assert server.metric("onrecord_analysis_stage_on") == 1
 
 
 def test_the_door_of_workers_is_shut_for_people(server: Server) -> None:

@@ -25,7 +25,7 @@ class Loud:
 
     def feed(self, samples: Samples) -> NDArray[np.float32]:
         windows = samples[: samples.size // VOICE_WINDOW * VOICE_WINDOW].reshape(-1, VOICE_WINDOW)
-        return (np.abs(windows).max(axis=1) > 0.1).astype(np.float32)
+        return np.asarray(np.abs(windows).max(axis=1) > 0.1, np.float32)
 
     def reset(self) -> None:
         pass
