@@ -48,6 +48,7 @@ _PLAY = """async ([path, length, turns, seed]) => {
     const made = () => {
         const video = document.createElement("video");
         video.muted = true;
+        video.preload = "auto";
         document.body.append(video);
         return video;
     };

@@ -27,7 +27,7 @@ from cases.reach import reached_recording
 from pipeline.clock import rfc3339
 from pipeline.errors import EvidenceError, StorageError, StoreUnavailable, ThingUnknown
 from pipeline.ids import derived_event_id
-from pipeline.record.playback import Span
+from pipeline.record.span_file import Span
 
 router = APIRouter(prefix="/api/v1/recordings")
 Player = Annotated[Asker, Depends(require("recordings.play"))]

@@ -224,6 +224,23 @@ def test_behind_a_seek_every_picture_and_all_sound_follow_from_the_key_frame_on(
     assert max(steps) == pytest.approx(1024 / 48_000, abs=0.002)
 
 
+def test_seeks_back_and_forth_find_picture_and_sound_in_the_fragment_of_the_moment(kept: Kept, tmp_path: Path) -> None:
+    """A fragment that is read after a later one must not fall into its midst, nor sound be read from another one."""
+    kept.allow(0, 60)
+    path = tmp_path / "whole.mp4"
+    path.write_bytes(kept.play(0, 60).body)
+    with av.open(str(path)) as file:
+        for at_s in (45.0, 3.0, 59.0, 20.01, 30.5, 10.02, 40.03, 29.9, 0.5):
+            file.seek(round(at_s * 1_000_000))
+            seen: dict[str, float] = {}
+            for each in itertools.islice(file.demux(), 300):
+                if each.pts is not None and each.time_base is not None:
+                    seen.setdefault(each.stream.type, float(each.pts * each.time_base))
+            key_s = at_s - at_s % 2
+            assert seen["video"] == pytest.approx(key_s, abs=0.002), at_s
+            assert key_s - 0.1 < seen["audio"] <= key_s + 0.002, at_s
+
+
 @pytest.mark.parametrize("how", ["withdrawn", "ended"])
 def test_playing_stops_within_a_second_of_the_withdrawal_and_of_the_end_of_the_account(kept: Kept, how: str) -> None:
     server = kept.server

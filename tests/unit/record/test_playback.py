@@ -3,7 +3,7 @@
 import io
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import anyio
@@ -12,9 +12,12 @@ import pytest
 
 from pipeline.analyse.units import Unit, Units
 from pipeline.errors import EvidenceError, StateConflict, StorageError, ThingUnknown
-from pipeline.fmp4.fragments import HEAD_BYTES
+from pipeline.fmp4.fragments import HEAD_BYTES, walk
+from pipeline.fmp4.init import init_size
 from pipeline.media import Fragment, TracksChanged
+from pipeline.record.manifest import NAME
 from pipeline.record.playback import Playback
+from pipeline.record.span_file import tracks_of
 from tests.unit.record.material import GOP, RATE, BrokenDisk, Site, fragments, header
 
 GOP_S = GOP / RATE
@@ -98,8 +101,10 @@ def test_what_was_written_twice_around_a_write_that_failed_is_shown_once(tmp_pat
     anyio.run(site.record, list(fragments(5)))
     spans = [(each.first_pts_s, each.end_s) for each in Playback().contents(site.folder).segments]
     assert any(later[0] < before[1] - 0.05 for before, later in itertools.pairwise(spans)), "the test lost its material"
-    found = moments(media(site.folder, 0, 5)[1])
-    assert found == pytest.approx([number / RATE for number in range(5 * RATE)], abs=0.002)
+    raw = media(site.folder, 0, 5)[1]
+    assert moments(raw) == pytest.approx([number / RATE for number in range(5 * RATE)], abs=0.002)
+    with av.open(io.BytesIO(raw), "r", format="mp4") as box:
+        assert sum(1 for packet in box.demux(video=0) if packet.size) == 5 * RATE
 
 
 def test_a_change_of_tracks_ends_the_file_and_both_sides_can_be_asked_for(tmp_path: Path) -> None:
@@ -146,3 +151,93 @@ def test_sound_of_a_segment_that_was_changed_is_not_given(tmp_path: Path) -> Non
         file.write(b"\xff\xff")
     with pytest.raises(EvidenceError):
         list(Playback().sound(folder, 0.0, 5.0))
+
+
+def boxes(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, place of the body and end of each."""
+    while at < end:
+        size = int.from_bytes(raw[at : at + 4], "big")
+        yield raw[at + 4 : at + 8], at + 8, at + size
+        at += size
+
+
+def begins(raw: bytes) -> list[dict[int, int]]:
+    """Of each fragment: the first decode time of each track, ticks."""
+    found = []
+    for kind, at, end in boxes(raw, 0, len(raw)):
+        if kind == b"moof":
+            times = {}
+            for inner, low, high in boxes(raw, at, end):
+                if inner == b"traf":
+                    parts = {name: body for name, body, _ in boxes(raw, low, high)}
+                    assert [name for name, _, _ in boxes(raw, low, high)].count(b"trun") == 1
+                    track_id = int.from_bytes(raw[parts[b"tfhd"] + 4 : parts[b"tfhd"] + 8], "big")
+                    times[track_id] = int.from_bytes(raw[parts[b"tfdt"] + 4 : parts[b"tfdt"] + 12], "big")
+            found.append(times)
+    return found
+
+
+def test_every_fragment_but_the_first_has_sound_from_its_first_picture_on(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    tracks = tracks_of(min(folder.glob("*.mp4")).read_bytes())
+    sound = next(number for number, track in tracks.items() if track.kind == "audio")
+    picture = next(number for number, track in tracks.items() if track.kind == "video")
+    found = begins(media(folder, 0, 5)[1])
+    assert len(found) == len(list(folder.glob("*.mp4"))) > 3
+    for each in found[1:]:
+        early_s = each[picture] / tracks[picture].timescale - each[sound] / tracks[sound].timescale
+        assert 0 <= early_s < 0.05
+
+
+def test_the_samples_are_those_of_the_segments_in_their_order(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    kept: dict[int, list[bytes]] = {}
+    for path in sorted(folder.glob("*.mp4")):
+        raw = path.read_bytes()
+        for each in walk(raw, init_size(raw)):
+            sample = raw[each.offset + HEAD_BYTES : each.offset + each.size_bytes]
+            kept.setdefault(each.track_id, []).append(sample)
+    with av.open(io.BytesIO(media(folder, 0, 60)[1]), "r", format="mp4") as box:
+        sent: dict[int, list[bytes]] = {}
+        for packet in box.demux():
+            if packet.size:
+                sent.setdefault(packet.stream.id, []).append(bytes(packet))
+    assert sent == kept
+
+
+def test_any_range_of_bytes_is_that_part_of_the_file(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    whole = media(folder, 0.3, 4.9)[1]
+    for low in range(0, len(whole), 7919):
+        playback = Playback()
+        span = playback.span(folder, 0.3, 4.9, 0)
+        high = min(low + 20_000, len(whole) - 1)
+        assert b"".join(data for data, _, _ in playback.media(folder, span, low, high)) == whole[low : high + 1]
+
+
+def test_what_is_recorded_meanwhile_is_in_the_next_answer(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    path, playback = folder / NAME, Playback()
+    rows = path.read_bytes().splitlines(keepends=True)
+    path.chmod(0o600)
+    path.write_bytes(b"".join(rows[:4]))
+    before = playback.span(folder, 0, 5, 0)
+    assert playback.span(folder, 0, 5, 0) is before, "a player asks many times for parts of one file"
+    path.write_bytes(b"".join(rows))
+    after = playback.span(folder, 0, 5, 0)
+    assert after.end_s > before.end_s
+    assert after.etag != before.etag
+
+
+def test_a_file_that_changes_after_it_was_sent_once_is_refused(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(5))
+    playback = Playback()
+    span = playback.span(folder, 0, 5, 0)
+    assert list(playback.media(folder, span, 0, span.size_bytes - 1))
+    path = sorted(folder.glob("*.mp4"))[2]
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
+    raw[-10] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(EvidenceError, match="not what was recorded"):
+        list(playback.media(folder, span, 0, span.size_bytes - 1))
