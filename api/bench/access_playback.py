@@ -34,8 +34,8 @@ _METHOD = (
     "server process while {viewers} tokens each play the hour from a random second on, read at the pace of the media for "
     "{window} s; its CPU without them subtracted. start_ms: GET of …/media from a random second to the end, until its first "
     "whole picture is read. seek_ms: a range of bytes of the whole hour from a segment of its index on, until its first whole "
-    "picture. chromium: a headless Chromium without GPU on the same machine; start: from setting a <video>'s source to "
-    "`loadeddata`, a new element from a random second on each time; seek: from setting currentTime to `seeked`, random "
+    "picture. chromium: a headless Chromium without GPU on the same machine; start: from setting a <video>'s source "
+    "(preload=auto, as the pages have it) to `loadeddata`, a new element from a random second on each time; seek: from setting currentTime to `seeked`, random "
     "moments of the whole hour, given up after 10 s."
 )
 _PLAY = """async ([path, length, turns, seed]) => {
@@ -68,7 +68,7 @@ _PLAY = """async ([path, length, turns, seed]) => {
     await loaded;
     for (let turn = 0; turn < turns; turn++) {
         const seeked = once(video, "seeked"), began = performance.now();
-        video.currentTime = random() * (length - 20);
+        video.currentTime = random() * (length - 1);
         await Promise.race([seeked, new Promise((done) => setTimeout(done, 10000))]);
         seek.push(performance.now() - began);
     }
@@ -212,7 +212,7 @@ def _index(server: BenchServer, token: str, path: str) -> list[int]:
     for kind, at, size in _boxes(data, body):
         if kind == b"sidx":
             count = struct.unpack_from(">H", data, at + 38)[0]
-            offsets, offset = [], at + size - body
+            offsets, offset = [], at + size - body + struct.unpack_from(">Q", data, at + 28)[0]
             for place in range(count):
                 offsets.append(offset)
                 offset += struct.unpack_from(">I", data, at + 40 + 12 * place)[0]

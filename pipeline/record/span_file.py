@@ -11,7 +11,7 @@ Source: ISO/IEC 14496-12, 8.8 and 8.16.3.
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from uuid import UUID
 
 from pipeline.errors import BoxMalformed, EvidenceError
@@ -232,15 +232,33 @@ def origins_of(chosen: list[FragmentInfo], tracks: dict[int, Track], line: Segme
 
 
 def index_of(parts: Sequence[Part], tracks: tuple[Track, ...]) -> bytes:
-    """The `sidx` box: an entry for each part, in the ticks of the first picture's track."""
+    """The `sidx` boxes: one of the pictures (of the sound, where there are none), which names each part, and behind it
+    one of each other track of sound, which names an empty part at the end as well.
+
+    libav, which goes to the next entry of its index when a fragment is at its end, forgets to turn there on a seek into
+    the last one: it then reads what follows on where it was before. Behind the last one there is one for it now.
+    """
     lead = next((track for track in tracks if track.kind == "video"), tracks[0])
-    refs, at = b"", round(parts[0].index_s * lead.timescale)
-    for place, part in enumerate(parts):
-        until_s = parts[place + 1].index_s if place + 1 < len(parts) else part.end_s
-        until = max(at, round(until_s * lead.timescale))
-        refs += struct.pack(">III", part.size_bytes, until - at, 0x90000000)  # starts with a key frame, SAP type 1
-        at = until
-    head = struct.pack(">IIQQHH", lead.track_id, lead.timescale, 0, 0, 0, len(parts))
+    boxes = b""
+    for track in tracks:
+        if track is not lead and track.kind == "audio":
+            boxes = _index(parts, track, SLACK_S, len(boxes), has_end=True) + boxes
+    return _index(parts, lead, 0.0, len(boxes), has_end=False) + boxes
+
+
+def _index(parts: Sequence[Part], track: Track, early_s: float, first_offset: int, *, has_end: bool) -> bytes:
+    """early_s: by how much a part begins before its first picture, so that what is sought at the picture is in it."""
+    moments_s = [max(0.0, part.index_s - parts[0].index_s - early_s) for part in parts]
+    times = [round(at_s * track.timescale) for at_s in moments_s]
+    times.append(max(times[-1], round((parts[-1].end_s - parts[0].index_s) * track.timescale)))
+    refs = b""
+    for part, (at, until) in zip(parts, pairwise(times), strict=True):
+        refs += struct.pack(
+            ">III", part.size_bytes, max(0, until - at), 0x90000000
+        )  # starts with a key frame, SAP type 1
+    if has_end:
+        refs += struct.pack(">III", 0, 0, 0)
+    head = struct.pack(">IIQQHH", track.track_id, track.timescale, 0, first_offset, 0, len(refs) // 12)
     return full_box(b"sidx", 1, 0, head + refs)
 
 

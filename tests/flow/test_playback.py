@@ -163,7 +163,7 @@ def test_ranges_of_bytes_are_parts_of_one_file_and_its_index_names_every_segment
     at = whole.body.index(b"sidx") - 4
     box = whole.body[at : at + struct.unpack(">I", whole.body[at : at + 4])[0]]
     count = struct.unpack(">H", box[38:40])[0]
-    offset, total_s = at + len(box), 0.0
+    offset, total_s = at + len(box) + struct.unpack(">Q", box[28:36])[0], 0.0
     timescale = struct.unpack(">I", box[16:20])[0]
     for place in range(count):
         length, ticks, _ = struct.unpack(">III", box[40 + 12 * place : 52 + 12 * place])
@@ -225,12 +225,13 @@ def test_behind_a_seek_every_picture_and_all_sound_follow_from_the_key_frame_on(
 
 
 def test_seeks_back_and_forth_find_picture_and_sound_in_the_fragment_of_the_moment(kept: Kept, tmp_path: Path) -> None:
-    """A fragment that is read after a later one must not fall into its midst, nor sound be read from another one."""
+    """A fragment that is read after a later one must not fall into its midst, sound not be read from another one, and
+    the last one be found again."""
     kept.allow(0, 60)
     path = tmp_path / "whole.mp4"
     path.write_bytes(kept.play(0, 60).body)
     with av.open(str(path)) as file:
-        for at_s in (45.0, 3.0, 59.0, 20.01, 30.5, 10.02, 40.03, 29.9, 0.5):
+        for at_s in (45.0, 3.0, 59.0, 20.01, 51.5, 30.5, 10.02, 40.03, 29.9, 0.5, 50.01):
             file.seek(round(at_s * 1_000_000))
             seen: dict[str, float] = {}
             for each in itertools.islice(file.demux(), 300):
