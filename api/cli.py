@@ -258,7 +258,7 @@ def ingest(
 async def _open_case(settings: "Settings", case: str) -> str:
     """The id of an open case. Raises: ThingUnknown, StateConflict, StoreUnavailable, SchemaOutdated."""
     from cases.casework.case_acts import case_named, the_open_case
-    from cases.custody.check import is_server_running
+    from cases.custody.running import is_server_running
     from cases.store.engine import open_for_check
 
     running = is_server_running(settings.data)

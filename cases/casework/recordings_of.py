@@ -6,7 +6,7 @@ import anyio
 import anyio.to_thread
 from sqlalchemy import or_, select
 
-from cases.custody.check import is_server_running
+from cases.custody.running import is_server_running
 from cases.store.engine import open_for_check
 from cases.store.tables import cases, links
 from pipeline.errors import ThingUnknown

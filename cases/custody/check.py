@@ -4,7 +4,6 @@ One state of the database is looked at, however long it takes; of a server that 
 time to tell yet is not held against it. Finds everything it looks for, not the first of it.
 """
 
-import fcntl
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +19,8 @@ from cases.custody.check_log import LogCheck, of_signatures, of_table
 from cases.custody.check_media import MediaCheck
 from cases.custody.check_rows import Expected, of_rows, of_timelines
 from cases.custody.checkpoint import SignedHead, new_log_id
-from cases.custody.heads import FILE, HeadsFile
+from cases.custody.heads_file import FILE, HeadsFile
+from cases.custody.running import is_server_running
 from cases.custody.witness import check_stamp, read_roots, stamps
 from cases.store.engine import Store, open_for_check
 from pipeline.errors import EvidenceError, OnRecordError, StoreUnavailable
@@ -144,15 +144,3 @@ async def _of_pages(store: Store) -> list[Defect]:
     except StoreUnavailable as error:
         found = [str(error)]
     return [Defect(_DATABASE, "database_damaged", line) for line in found if line != "ok"]
-
-
-def is_server_running(data: Path) -> bool:
-    """Whether a server holds the folder."""
-    try:
-        with (data / "server.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

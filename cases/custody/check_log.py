@@ -9,7 +9,7 @@ from sqlalchemy.types import BigInteger, Text
 
 from cases.custody.check_rows import Expected
 from cases.custody.checkpoint import SignedHead
-from cases.custody.heads import FILE
+from cases.custody.heads_file import FILE
 from cases.custody.merkle import HASH_BYTES, TILE_HASHES, HashName, LogWriter, empty_root
 from cases.facts import Fact, parse_entry
 from cases.store.engine import Store

@@ -4,9 +4,8 @@ A head is signed only over a tree that begins with the one that was signed last;
 that is told. What an insider changed in the database between two heads is so kept from getting a signature of its own.
 """
 
-import json
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -17,66 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cases.appender import Appender
 from cases.custody import checkpoint, proofs
 from cases.custody.checkpoint import Head, SignedHead
-from cases.custody.witness import Witness
+from cases.custody.heads_file import FILE, HeadsFile
 from cases.store.engine import Store
 from cases.store.tables import heads
 from pipeline.clock import Clock, rfc3339
 from pipeline.errors import EvidenceError, StorageError
 from pipeline.record.signing import Signer, read_public_keys
 
+if TYPE_CHECKING:
+    from cases.custody.witness import Witness
+
 log = structlog.get_logger(__name__)
 
-FILE = "heads.jsonl"
 _AGAIN_S = 5.0  # after a disk that refused
-
-
-class HeadsFile:
-    """`{data}/custody/heads.jsonl`: one `{"note": …}` a line. A torn last line was never told, and is cut."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-
-    def read(self) -> list[SignedHead]:
-        """Oldest first. Raises: EvidenceError: a line is no head. StorageError."""
-        return [_parse(line) for line in self._lines()]
-
-    def read_what_can_be(self) -> tuple[list[SignedHead], list[str]]:
-        """The heads, and what is wrong with each line that is none. Raises: StorageError."""
-        found, wrong = [], []
-        for number, line in enumerate(self._lines(), 1):
-            try:
-                found.append(_parse(line))
-            except EvidenceError as error:
-                wrong.append(f"line {number}: {error}")
-        return found, wrong
-
-    def _lines(self) -> list[bytes]:
-        try:
-            raw = self._path.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageError(f"{self._path} cannot be read ({error.strerror})") from error
-        return raw.split(b"\n")[:-1]
-
-    def append(self, signed: SignedHead) -> None:
-        """On the medium when it returns. Raises: StorageError."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            with self._path.open("a+b") as file:
-                file.seek(0)
-                whole = file.read().rfind(b"\n") + 1
-                file.truncate(whole)
-                file.write(json.dumps({"note": signed.note()}, ensure_ascii=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise StorageError(f"{self._path} cannot be written ({error.strerror}); free space or mend it") from error
 
 
 class Heads:
@@ -87,7 +39,7 @@ class Heads:
 
     def __init__(
         self, store: Store, appender: Appender, signer: Signer, clock: Clock, data: Path, every_s: float,
-        witnesses: tuple[Witness, ...] = (), *, sm3: bool = False,
+        witnesses: "tuple[Witness, ...]" = (), *, sm3: bool = False,
     ) -> None:  # fmt: skip
         self.signed = 0
         self.refusal = ""
@@ -194,13 +146,3 @@ class Heads:
         known = [key for path in sorted(self._keys.glob("*.pub.pem")) for key in read_public_keys(path)]
         if not any(signed.is_signed_by(key) for key in known):
             raise EvidenceError(f"the head of size {signed.head.size} in {FILE} is signed by none of our keys")
-
-
-def _parse(line: bytes) -> SignedHead:
-    try:
-        tree = json.loads(line)
-    except ValueError as error:
-        raise EvidenceError(f"{FILE} holds a line that is no JSON") from error
-    if not isinstance(tree, dict) or tree.keys() != {"note"} or not isinstance(tree["note"], str):
-        raise EvidenceError(f"{FILE} holds a line that is no head")
-    return checkpoint.parse(tree["note"])

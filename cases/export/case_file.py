@@ -102,13 +102,22 @@ class CaseFile:
         rows = await self._connection.execute(asked)
         return words.corrections_of([_stored(seq, entry) for seq, entry in rows])
 
-    async def recordings(self) -> list[Recording]:
+    async def recordings(self) -> AsyncIterator[Recording]:
         """Those that are attached, each once, in the order of their start."""
         attached = select(links.c.recording_id).where(links.c.case_id == self.case.case_id, links.c.undone_us.is_(None))
-        asked = select(recordings).where(recordings.c.recording_id.in_(attached))
-        return await all_of(
-            self._connection, Recording, asked.order_by(recordings.c.started_us, recordings.c.recording_id)
-        )
+        started, recording_id = recordings.c.started_us, recordings.c.recording_id
+        asked = (
+            select(recordings).where(recording_id.in_(attached)).order_by(started, recording_id).limit(_PAGE)
+        )  # fmt: skip
+        after = (-(1 << 63), "")
+        while True:
+            is_next = or_(started > after[0], (started == after[0]) & (recording_id > after[1]))
+            page = await all_of(self._connection, Recording, asked.where(is_next))
+            for each in page:
+                yield each
+            if len(page) < _PAGE:
+                return
+            after = (page[-1].started_us, page[-1].recording_id)
 
     async def about(self) -> dict[str, JsonValue]:
         """The case, its steps and its items, for the index."""

@@ -7,9 +7,9 @@ import anyio
 import anyio.to_thread
 
 from cases.casework.actor import Actor
-from cases.custody.check import is_server_running
 from cases.custody.checkpoint import SignedHead
-from cases.custody.heads import HeadsFile
+from cases.custody.heads_file import HeadsFile
+from cases.custody.running import is_server_running
 from cases.export.case_file import CaseFile
 from cases.export.write import Exported
 from cases.export.write import export as write
@@ -23,6 +23,7 @@ from pipeline.settings import StoreSettings
 
 _FOLDER = "untold"
 _BY = "console"
+_CACHE_KIB = 4096  # of SQLite: what is read is read once
 
 
 async def export(settings: StoreSettings, data: Path, case: str, out: Path, name: str) -> Exported:
@@ -33,13 +34,16 @@ async def export(settings: StoreSettings, data: Path, case: str, out: Path, name
     """
     if out.exists():
         raise ValueRefused("--out", f"{out} is there already")
-    signed = await anyio.to_thread.run_sync(HeadsFile(data / "custody").read)
-    if not signed:
+    signed = await anyio.to_thread.run_sync(HeadsFile(data / "custody").newest)
+    if signed is None:
         raise ValueRefused("case", "the log was not signed yet; wait a minute")
     running = await anyio.to_thread.run_sync(is_server_running, data)
-    async with open_for_check(settings, data, is_running=running) as store, store.snapshot() as connection:
-        newest = _newest(signed, await store.size(connection))
-        file = await CaseFile.find(store, connection, case, newest)
+    async with (
+        open_for_check(settings, data, is_running=running, cache_kib=_CACHE_KIB) as store,
+        store.snapshot() as connection,
+    ):
+        _check_size(signed, await store.size(connection))
+        file = await CaseFile.find(store, connection, case, signed)
         signer = await anyio.to_thread.run_sync(Signer.load, data / "keys")
         done = await write(file, data, out, signer, f"{_BY}: {name}")
     actor = Actor(_BY, name, microseconds(SystemClock().utc_s()))
@@ -74,11 +78,10 @@ def registered(slip: Path) -> None:
         raise StorageError(f"{slip} cannot be deleted ({error.strerror})") from error
 
 
-def _newest(signed: list[SignedHead], size: int) -> SignedHead:
+def _check_size(signed: SignedHead, size: int) -> None:
     """Raises: EvidenceError."""
-    if signed[-1].head.size > size:
-        raise EvidenceError(f"the log has {size} events, {signed[-1].head.size} were signed; see `onrecord verify`")
-    return signed[-1]
+    if signed.head.size > size:
+        raise EvidenceError(f"the log has {size} events, {signed.head.size} were signed; see `onrecord verify`")
 
 
 def _leave(data: Path, export_id: str, done: Exported, actor: Actor) -> None:

@@ -1,9 +1,9 @@
 """A case to one zip: originals, timeline, proofs, keys, and the program that checks it. Streams; see docs/export.md.
 
-Memory does not grow with the case: a megabyte of media, some hundred events, and a few hundred bytes for each file.
+In memory: a megabyte of media, some hundred events, and what people made of the case: its steps, its items, their
+corrections of words. Lists of files and recordings lie on the disk; of the recording being copied, its files' names.
 """
 
-import hashlib
 import os
 import stat
 import time
@@ -18,16 +18,19 @@ from cases.casework.rows import Recording
 from cases.custody import checkpoint
 from cases.export import page, standalone
 from cases.export.case_file import CaseFile, Entry, folder_of
-from cases.export.pack import Pack, chunks_of
+from cases.export.pack import Pack, Spool, chunks_of, index, lines_of
 from cases.facts import JsonValue, canonical, parse_entry
 from cases.uploads import kept
 from pipeline.errors import EvidenceError
-from pipeline.record.chain_check import check_chain
+from pipeline.record.chain_check import ChainReader
+from pipeline.record.lines import SegmentLine
 from pipeline.record.manifest import NAME
 from pipeline.record.recovery import SEGMENT_NAME
 from pipeline.record.signing import Signer, announced, read_public_keys, read_rotations
 
 Progress = Callable[[int], None]
+Note = Callable[[str, str, str], None]
+"""file, defect, detail"""
 _SETTLED_S = 60.0  # a recording that ended so long ago has told everything
 _README = Path(__file__).with_name("README.txt")
 _PROGRAM = Path(standalone.__file__)
@@ -86,38 +89,26 @@ class _Writing:
         )
         await self._stream("timeline.json", _timeline(self._file.entries(with_proofs=False)))
         await self._stream("entries.jsonl", _entries(self._file.entries(with_proofs=True)))
-        told: list[JsonValue] = []
+        told, sent = await anyio.to_thread.run_sync(self._pack.spool), await anyio.to_thread.run_sync(self._pack.spool)
         defects = 0
-        for recording in await self._file.recordings():
-            tree, wrong = await anyio.to_thread.run_sync(self._recording, recording)
-            told.append(tree)
-            defects += wrong
-        sent: list[JsonValue] = []
+        async for recording in self._file.recordings():
+            defects += await anyio.to_thread.run_sync(self._recording, recording, told)
         async for each in self._sent():
-            tree, wrong = await anyio.to_thread.run_sync(self._sent_file, *each)
-            sent.append(tree)
-            defects += wrong
-        index = canonical(
-            {
-                "format": standalone.FORMAT, "version": standalone.VERSION, "log_id": self._file.signed.head.log_id,
-                "head_size": self._file.signed.head.size, "as_of": self._file.signed.head.at, "exported_by": self._by,
-                "events": covered, "later_events": later, **about, "recordings": told, "derivatives": [],
-                "sent": sent,
-                "files": [
-                    {"path": path, "size_bytes": size_bytes, "sha256": sha256}
-                    for path, size_bytes, sha256 in sorted(self._pack.files)
-                ],
-            }
-        )  # fmt: skip
-        await self._write("index.json", [index], is_listed=False)
-        sha256 = hashlib.sha256(index).hexdigest()
+            defects += await anyio.to_thread.run_sync(self._sent_file, *each, sent)
+        tree: dict[str, JsonValue] = {
+            "format": standalone.FORMAT, "version": standalone.VERSION, "log_id": self._file.signed.head.log_id,
+            "head_size": self._file.signed.head.size, "as_of": self._file.signed.head.at, "exported_by": self._by,
+            "events": covered, "later_events": later, **about, "derivatives": [],
+        }  # fmt: skip
+        lists = {"recordings": told, "sent": sent, "files": self._pack.files}
+        sha256 = await self._write("index.json", index(tree, lists), is_listed=False)
         note = checkpoint.sign_text(
             self._file.signed.head.log_id, f"onrecord/{self._file.signed.head.log_id} export\n{sha256}\n", self._signer
         )
         await self._write("index.sig", [note.encode()], is_listed=False)
         await anyio.to_thread.run_sync(self._pack.finish)
         case_id, head_size = self._file.case.case_id, self._file.signed.head.size
-        return Exported(case_id, head_size, covered, len(told), self._pack.size_bytes, defects, sha256)
+        return Exported(case_id, head_size, covered, told.count, self._pack.size_bytes, defects, sha256)
 
     def _small_files(self) -> list[tuple[str, bytes]]:
         """Raises: EvidenceError."""
@@ -134,9 +125,11 @@ class _Writing:
                 raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
         return found
 
-    async def _write(self, path: str, chunks: Iterable[bytes], *, is_listed: bool = True) -> None:
-        await anyio.to_thread.run_sync(lambda: self._pack.write(path, chunks, is_listed=is_listed))
+    async def _write(self, path: str, chunks: Iterable[bytes], *, is_listed: bool = True) -> str:
+        """Its SHA-256."""
+        sha256, _ = await anyio.to_thread.run_sync(lambda: self._pack.write(path, chunks, is_listed=is_listed))
         self._progress(self._pack.size_bytes)
+        return sha256
 
     async def _stream(self, path: str, parts: AsyncIterator[bytes]) -> None:
         """Asked for from the writing thread, a part at a time."""
@@ -147,47 +140,61 @@ class _Writing:
 
         await self._write(path, pulled())
 
-    def _recording(self, recording: Recording) -> tuple[dict[str, JsonValue], int]:
-        """Copy it as it is; what is wrong with it is said in the index."""
+    def _recording(self, recording: Recording, told: Spool) -> int:
+        """Copy it as it is; what is wrong with it is said in the index. How much is."""
         folder = folder_of(self._data, recording)
         ended_us = recording.ended_us
+        is_settled = ended_us is not None and time.time() - ended_us / 1e6 > _SETTLED_S
         wrong: list[JsonValue] = []
-        tree: dict[str, JsonValue] = {
-            "recording_id": recording.recording_id, "stream_id": recording.stream_id, "device_id": recording.device_id,
-            "is_settled": ended_us is not None and time.time() - ended_us / 1e6 > _SETTLED_S, "defects": wrong,
-        }  # fmt: skip
 
         def note(file: str, defect: str, detail: str) -> None:
             wrong.append({"file": file, "defect": defect, "detail": detail})
 
         try:
-            raw = (folder / NAME).read_bytes()
+            size_bytes = (folder / NAME).stat().st_size  # it may grow meanwhile
+            self._pack.write(f"recordings/{recording.recording_id}/{NAME}", chunks_of(folder / NAME, size_bytes))
         except OSError as error:
             note(NAME, "recording_missing", f"the manifest cannot be read ({error.strerror})")
-            return tree, 1
-        to = f"recordings/{recording.recording_id}"
-        self._pack.write(f"{to}/{NAME}", [raw])
-        checked = check_chain(raw, self._trusted())
-        for defect in checked.defects:
-            if defect.defect != "not_ended" or tree["is_settled"]:
-                note(defect.file, defect.defect, defect.detail)
-        for line in checked.segments:
-            path = folder / line.file
-            if not SEGMENT_NAME.fullmatch(line.file) or not _is_regular(path):
-                note(line.file, "file_missing", f"the manifest says {line.size_bytes} bytes")
+        else:
+            self._segments(folder, recording.recording_id, size_bytes, note, is_settled=is_settled)
+        told.add(
+            {
+                "recording_id": recording.recording_id, "stream_id": recording.stream_id,
+                "device_id": recording.device_id, "is_settled": is_settled, "defects": wrong,
+            }
+        )  # fmt: skip
+        return len(wrong)
+
+    def _segments(self, folder: Path, recording_id: str, size_bytes: int, note: Note, *, is_settled: bool) -> None:
+        """Those that the first `size_bytes` of the manifest name. Raises: EvidenceError: one cannot be read whole."""
+        chain = ChainReader(self._trusted())
+        listed, rest = {NAME}, b""
+        for row in lines_of(folder / NAME, size_bytes):
+            if not row.endswith(b"\n"):
+                rest = row
                 continue
-            try:
-                copied = self._pack.write(f"{to}/{line.file}", chunks_of(path))
-            except OSError as error:
-                raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
-            self._progress(self._pack.size_bytes)
-            if copied != (line.sha256, line.size_bytes):
-                note(line.file, "hash_differs", "it is not the file that the manifest names")
-        listed = {line.file for line in checked.segments} | {NAME}
-        for name in sorted(os.listdir(folder)):
-            if name not in listed and tree["is_settled"]:
+            if (line := chain.take(row[:-1])) is not None:
+                listed.add(line.file)
+                self._segment(folder, recording_id, line, note)
+        for defect in chain.end(rest).defects:
+            if defect.defect != "not_ended" or is_settled:
+                note(defect.file, defect.defect, defect.detail)
+        for name in sorted(each.name for each in os.scandir(folder) if each.name not in listed):
+            if is_settled:
                 note(name, "file_added", "no line of the manifest names it; it was left out")
-        return tree, len(wrong)
+
+    def _segment(self, folder: Path, recording_id: str, line: SegmentLine, note: Note) -> None:
+        path = folder / line.file
+        if not SEGMENT_NAME.fullmatch(line.file) or not _is_regular(path):
+            note(line.file, "file_missing", f"the manifest says {line.size_bytes} bytes")
+            return
+        try:
+            copied = self._pack.write(f"recordings/{recording_id}/{line.file}", chunks_of(path))
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
+        self._progress(self._pack.size_bytes)
+        if copied != (line.sha256, line.size_bytes):
+            note(line.file, "hash_differs", "it is not the file that the manifest names")
 
     async def _sent(self) -> AsyncIterator[tuple[str, str]]:
         """SHA-256 and name of each file that was sent in, once, as the events tell it."""
@@ -199,18 +206,18 @@ class _Writing:
                     seen.add(sha256)
                     yield sha256, str(fact.body.get("name"))
 
-    def _sent_file(self, sha256: str, name: str) -> tuple[dict[str, JsonValue], int]:
-        """Copy it as it is; one that is gone is said in the index."""
+    def _sent_file(self, sha256: str, name: str, sent: Spool) -> int:
+        """Copy it as it is; one that is gone is said in the index. How many defects that are."""
         path, to = kept.path_of(self._data, sha256), f"files/{sha256}"
-        tree: dict[str, JsonValue] = {"path": to, "name": name}
+        sent.add({"path": to, "name": name})
         if not _is_regular(path):
-            return tree, 1
+            return 1
         try:
             copied, _ = self._pack.write(to, chunks_of(path))
         except OSError as error:
             raise EvidenceError(f"{path} cannot be read ({error.strerror}); nothing was exported") from error
         self._progress(self._pack.size_bytes)
-        return tree, int(copied != sha256)
+        return int(copied != sha256)
 
     def _trusted(self) -> tuple[bytes, ...]:
         keys = self._data / "keys"

@@ -22,6 +22,7 @@ FILE = "record.db"
 _BUSY_MS = 10_000
 _CONNECT_S = 5.0
 _COMMAND_S = 30.0  # a server that does not answer for so long is away
+_CACHE_KIB = 65_536  # what a connection to SQLite keeps of the file
 _READERS = 8  # connections that only read; also the most PostgreSQL connections beside the writer
 
 
@@ -122,10 +123,12 @@ async def open_store(settings: StoreSettings, data: Path) -> AsyncIterator[Store
 
 
 @contextlib.asynccontextmanager
-async def open_for_check(settings: StoreSettings, data: Path, *, is_running: bool) -> AsyncIterator[Store]:
+async def open_for_check(
+    settings: StoreSettings, data: Path, *, is_running: bool, cache_kib: int = _CACHE_KIB
+) -> AsyncIterator[Store]:
     """The database for one who must not change a byte of it: no file is made, nothing is checkpointed, no call is cut.
 
-    is_running: a server writes to it meanwhile. Raises: as `open_store`.
+    is_running: a server writes to it meanwhile. cache_kib: what SQLite may keep in memory. Raises: as `open_store`.
     """
     url = url_of(settings, data)
     if url.startswith("sqlite"):
@@ -133,7 +136,7 @@ async def open_for_check(settings: StoreSettings, data: Path, *, is_running: boo
         wal = path.with_name(f"{path.name}-wal")
         is_still = not is_running and not (wal.exists() and wal.stat().st_size)
         url = f"sqlite+aiosqlite:///file:{quote(str(path))}?mode=ro{'&immutable=1' if is_still else ''}&uri=true"
-    engine = _engine(url, is_writer=False, command_s=None)
+    engine = _engine(url, is_writer=False, command_s=None, cache_kib=cache_kib)
     async with _opened(Store(engine, engine)) as store:
         yield store
 
@@ -171,7 +174,9 @@ async def migrate(settings: StoreSettings, data: Path) -> tuple[str, str]:
     return before, schema.head()
 
 
-def _engine(url: str, *, is_writer: bool, command_s: float | None = _COMMAND_S) -> AsyncEngine:
+def _engine(
+    url: str, *, is_writer: bool, command_s: float | None = _COMMAND_S, cache_kib: int = _CACHE_KIB
+) -> AsyncEngine:
     if not url.startswith("sqlite"):
         return create_async_engine(
             url,
@@ -181,11 +186,11 @@ def _engine(url: str, *, is_writer: bool, command_s: float | None = _COMMAND_S) 
             connect_args={"timeout": _CONNECT_S, "command_timeout": command_s},
         )
     engine = create_async_engine(url, pool_size=1 if is_writer else _READERS, max_overflow=0)
-    _prepare(engine.sync_engine, is_writer)
+    _prepare(engine.sync_engine, is_writer, cache_kib)
     return engine
 
 
-def _prepare(engine: Engine, is_writer: bool) -> None:
+def _prepare(engine: Engine, is_writer: bool, cache_kib: int) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # sqlite3: we say BEGIN ourselves
@@ -195,7 +200,7 @@ def _prepare(engine: Engine, is_writer: bool) -> None:
             "synchronous=FULL",  # a commit is on the medium: these rows are evidence
             f"busy_timeout={_BUSY_MS}",
             "foreign_keys=ON",
-            "cache_size=-65536",  # 64 MiB
+            f"cache_size=-{cache_kib}",
             f"query_only={'OFF' if is_writer else 'ON'}",
         ):
             cursor.execute(f"PRAGMA {line}")

@@ -23,30 +23,54 @@ class ChainCheck:
         self.defects.append(Defect(NAME, defect, f"line {number}: {detail}"))
 
 
-def check_chain(raw: bytes, trusted: tuple[bytes, ...]) -> ChainCheck:
-    """Every defect of the manifest `raw`. trusted: raw public keys, empty: the first head's key is believed."""
-    check = ChainCheck()
-    rows = raw.split(b"\n")
-    if rows.pop():
-        check.note(len(rows), "line_cut", "the last line has no end")
-    keys, prev, before = set(trusted), "", None
-    for number, row in enumerate(rows):
+class ChainReader:
+    """The same, line by line, of a manifest of any length: it keeps the line before, and not the segments."""
+
+    def __init__(self, trusted: tuple[bytes, ...]) -> None:
+        """trusted: raw public keys, empty: the first head's key is believed."""
+        self.check = ChainCheck()
+        self._keys = set(trusted)
+        self._prev = ""
+        self._before: lines.Line | None = None
+        self._last_file = ""
+        self._number = 0
+
+    def take(self, row: bytes) -> SegmentLine | None:
+        """The next line, without its end; the segment that it names, if it is well-formed."""
+        check, number = self.check, self._number
+        check.final = None
         line = _parsed(check, number, row + b"\n")
-        if isinstance(line, (SegmentLine, HeadLine)) and line.prev != prev:
-            check.note(number, "chain_broken", f"it follows a line with the hash {line.prev}, but stands behind {prev}")
-        _check_order(check, number, line, before)
+        if isinstance(line, (SegmentLine, HeadLine)) and line.prev != self._prev:
+            detail = f"it follows a line with the hash {line.prev}, but stands behind {self._prev}"
+            check.note(number, "chain_broken", detail)
+        _check_order(check, number, line, self._before, self._last_file)
         if isinstance(line, RecordingLine):
             check.recording = line
         elif isinstance(line, SegmentLine):
-            check.segments.append(line)
+            self._last_file = line.file
         elif isinstance(line, HeadLine):
-            _check_head(check, number, line, keys)
-            check.final = line if line.is_final and number == len(rows) - 1 else None
-        prev, before = lines.digest(row + b"\n"), line
-    if check.final is None:
-        detail = "no final head: the recording runs, crashed and was not recovered, or its end was cut off"
-        check.note(len(rows), "not_ended", detail)
-    return check
+            _check_head(check, number, line, self._keys)
+            check.final = line if line.is_final else None
+        self._prev, self._before = lines.digest(row + b"\n"), line
+        self._number += 1
+        return line if isinstance(line, SegmentLine) else None
+
+    def end(self, rest: bytes = b"") -> ChainCheck:
+        """rest: what stood behind the last line's end."""
+        if rest:
+            self.check.note(self._number, "line_cut", "the last line has no end")
+        if self.check.final is None:
+            detail = "no final head: the recording runs, crashed and was not recovered, or its end was cut off"
+            self.check.note(self._number, "not_ended", detail)
+        return self.check
+
+
+def check_chain(raw: bytes, trusted: tuple[bytes, ...]) -> ChainCheck:
+    """Every defect of the manifest `raw`, and its segments. trusted: as of `ChainReader`."""
+    reader = ChainReader(trusted)
+    *rows, rest = raw.split(b"\n")
+    reader.check.segments += [line for row in rows if (line := reader.take(row)) is not None]
+    return reader.end(rest)
 
 
 def _parsed(check: ChainCheck, number: int, row: bytes) -> lines.Line | None:
@@ -57,7 +81,8 @@ def _parsed(check: ChainCheck, number: int, row: bytes) -> lines.Line | None:
         return None
 
 
-def _check_order(check: ChainCheck, number: int, line: lines.Line | None, before: lines.Line | None) -> None:
+def _check_order(check: ChainCheck, number: int, line: lines.Line | None, before: lines.Line | None, last: str) -> None:
+    """last: the segment before."""
     if line is None:
         return
     if isinstance(line, RecordingLine) != (number == 0) or isinstance(line, lines.KeyChange):
@@ -66,10 +91,8 @@ def _check_order(check: ChainCheck, number: int, line: lines.Line | None, before
         check.note(number, "line_out_of_place", "it stands behind the final head")
     if isinstance(before, (RecordingLine, SegmentLine)) and not isinstance(line, HeadLine):
         check.note(number - 1, "unsigned", "no head follows this line")
-    if isinstance(line, SegmentLine) and check.segments:
-        last = check.segments[-1].file
-        if (len(line.file), line.file) <= (len(last), last):
-            check.note(number, "line_out_of_place", f"{line.file} stands behind {last}")
+    if isinstance(line, SegmentLine) and (len(line.file), line.file) <= (len(last), last):
+        check.note(number, "line_out_of_place", f"{line.file} stands behind {last}")
 
 
 def _check_head(check: ChainCheck, number: int, head: HeadLine, keys: set[bytes]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -38,6 +39,10 @@ RELEASED = {
 def test_a_migration_that_was_released_is_never_edited() -> None:
     folder = Path(schema.__file__).parent / "migrations" / "versions"
     assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RELEASED} == RELEASED
+
+
+def test_the_release_that_is_wanted_is_alembics_newest_and_is_told_without_alembic() -> None:
+    assert schema.head() == ScriptDirectory.from_config(schema._config()).get_current_head()
 
 
 @pytest.mark.parametrize("release", [name[:4] for name in RELEASED])

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from cases.appender import Appender
 from cases.custody.check import check
 from cases.custody.checkpoint import SignedHead
-from cases.custody.heads import FILE, Heads
+from cases.custody.heads import Heads
+from cases.custody.heads_file import FILE
 from cases.custody.merkle import LogWriter
 from cases.facts import Fact
 from cases.store.engine import url_of

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.custody import checkpoint
 from cases.custody.checkpoint import SignedHead
-from cases.custody.heads import FILE
+from cases.custody.heads_file import FILE
 from pipeline.events import RecordingStarted
 from pipeline.outbox import Outbox
 from pipeline.record import lines

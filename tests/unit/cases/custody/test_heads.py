@@ -15,12 +15,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cases.appender import Appender
 from cases.custody import checkpoint
 from cases.custody.checkpoint import Head, SignedHead
-from cases.custody.heads import FILE, Heads, HeadsFile
+from cases.custody.heads import Heads
+from cases.custody.heads_file import FILE, HeadsFile
 from cases.custody.merkle import LogWriter
 from cases.custody.witness import FolderWitness
 from cases.facts import Fact
 from cases.store.engine import Store, url_of
 from cases.store.tables import heads
+from pipeline.clock import rfc3339
 from pipeline.errors import EvidenceError, StorageError
 from pipeline.record.signing import Signer, rotate
 from pipeline.settings import StoreSettings
@@ -259,3 +261,21 @@ def test_a_log_that_gets_its_second_tree_later_keeps_its_old_proofs_and_has_both
         anyio.run(functools.partial(grow, by, sm3=sm3))
         assert (signed[-1].head.root_sm3 is not None) == sm3
     assert named(where, tmp_path, *signed) == set()
+
+
+def test_the_newest_head_is_read_from_the_end_of_the_file_and_a_torn_line_behind_it_is_none(tmp_path: Path) -> None:
+    file = HeadsFile(tmp_path)
+    assert file.newest() is None
+    signer = Signer.load(tmp_path / "keys")
+    log_id = checkpoint.new_log_id(signer.public_key)
+    for size in range(1, 60):
+        file.append(checkpoint.sign(Head(log_id, size, bytes(32), rfc3339(size)), signer))
+        assert file.newest() == file.read()[-1]
+    with (tmp_path / FILE).open("ab") as raw:
+        raw.write(b'{"note": "onrec')
+    newest = file.newest()
+    assert newest is not None
+    assert newest.head.size == 59
+    (tmp_path / FILE).write_bytes(b"no head\n")
+    with pytest.raises(EvidenceError, match="no JSON"):
+        file.newest()

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from cases.custody import checkpoint
-from cases.custody.heads import HeadsFile
+from cases.custody.heads_file import HeadsFile
 from cases.export import console, standalone
 from cases.export.write import Exported
 from pipeline.errors import EvidenceError
