@@ -83,7 +83,7 @@ class Client:
         try:
             sha256, size = _digest(path)
             written_s = path.stat().st_mtime
-            if not captured and written_s <= time.time():
+            if not captured and written_s >= 0:
                 captured = datetime.fromtimestamp(written_s, UTC).isoformat()
             about = {"filename": path.name, "sha256": sha256, "captured_at": captured, "case": case, "device": device}
             return self._sent(path, size, {name: text for name, text in about.items() if text}, progress)

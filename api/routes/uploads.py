@@ -64,8 +64,8 @@ async def describe(request: Request, _: Sender) -> Response:
 async def create(request: Request, asker: Sender) -> Response:
     """Begin an upload. `Upload-Metadata` holds `filename`, and `case` (id or number) or `device` (id), or both.
 
-    `sha256` (hex) is held against the whole file; `captured_at` (RFC 3339) says when it was recorded; `filetype` what
-    the sender takes it for.
+    `sha256` (hex) is held against the whole file; `captured_at` (RFC 3339) says when it was recorded, and is kept as
+    said; `filetype` what the sender takes it for.
     """
     _check_version(request)
     doors: Doors = request.app.state.doors
@@ -74,13 +74,14 @@ async def create(request: Request, asker: Sender) -> Response:
         raise ValueRefused("Upload-Length", "the size of the file in bytes, which must be known when it begins")
     raw = request.headers.get("upload-metadata", "")
     told, actor = _metadata(raw), actor_of(request, asker.principal)
-    captured_us = _captured_us(told.get("captured_at", ""), actor.now_us)
+    now_us, captured_us = actor.now_us, _captured_us(told.get("captured_at", ""))
     sha256 = told.get("sha256", "").lower()
     if sha256 and not _SHA256.fullmatch(sha256):
         raise ValueRefused("Upload-Metadata", "sha256 is not 64 hex digits")
     async with record_of(request).store.reading() as connection:
         case = await _case(connection, asker, told.get("case", ""))
-        device_unit = await _device_unit(doors, connection, asker, told.get("device", ""), captured_us or actor.now_us)
+        carried_us = min(captured_us or now_us, now_us)
+        device_unit = await _device_unit(doors, connection, asker, told.get("device", ""), carried_us)
         if case is None and device_unit is None:
             raise ValueRefused("Upload-Metadata", "name the case, or the device that recorded it")
         unit = case.unit if case is not None else device_unit or ""
@@ -195,8 +196,8 @@ def _metadata(raw: str) -> Mapping[str, str]:
     return found
 
 
-def _captured_us(text: str, now_us: int) -> int | None:
-    """Raises: ValueRefused."""
+def _captured_us(text: str) -> int | None:
+    """What the sender says, also where it lies in the future: cameras' clocks do. Raises: ValueRefused."""
     if not text:
         return None
     try:
@@ -206,7 +207,9 @@ def _captured_us(text: str, now_us: int) -> int | None:
         raise ValueRefused("captured_at", "it is no time of RFC 3339") from error
     if at.tzinfo is None:
         raise ValueRefused("captured_at", "it names no time zone")
-    return values.past("captured_at", found, now_us)
+    if found < 0:
+        raise ValueRefused("captured_at", "it lies before 1970")
+    return found
 
 
 def _checksum(header: str) -> tuple[str, bytes] | None:

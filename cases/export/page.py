@@ -29,7 +29,8 @@ _KINDS = {
     "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
     "WordsHeard": "话语", "WordsCorrected": "话语核对更正", "WordsFetched": "调阅话语文字", "AnalysisGap": "分析缺口",
     "AnalysisGapClosed": "分析补齐", "AnalysisEased": "分析降级",
-    "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "ItemFetched": "取走副本", "StillTaken": "截取照片",
+    "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "UploadAhead": "所述拍摄时间晚于收到",
+    "ItemFetched": "取走副本", "StillTaken": "截取照片",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",
@@ -44,6 +45,7 @@ _FIELDS = {
     "of_event": "所更正的事件", "previous_sha256": "此前文字 SHA-256", "stage": "分析环节", "behind_s": "落后（秒）",
     "model": "模型", "form": "格式", "spans": "范围（秒）",
     "name": "文件名", "type": "文件类型", "lost_s": "缺失（秒）", "late_s": "拍摄后（秒）", "allowed_s": "规定（秒）",
+    "ahead_s": "晚于收到（秒）",
     "captured_at_us": "拍摄时间（微秒，UTC）", "is_checksum_of_sender": "与发送方校验和一致", "unit": "机构",
     "device_name": "设备名称", "place": "地点", "from_us": "起（微秒，UTC）", "until_us": "止（微秒，UTC）",
     "captured_at": "到达时间", "device_at": "设备时钟", "device_offset_s": "设备时钟差（秒）",

@@ -16,6 +16,8 @@ from cases.uploads.kinds import FileKind
 from cases.uploads.parts import Upload
 from pipeline.ids import derived_event_id
 
+_AHEAD_US = 60_000_000  # clocks differ by seconds; what is said to be of later than this is told of
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
@@ -71,7 +73,11 @@ async def is_recorded(connection: AsyncConnection, recording_id: str) -> bool:
 async def register(
     connection: AsyncConnection, actor: Actor, upload: Upload, kind: FileKind, late_s: float
 ) -> tuple[UploadRow, Sequence[Fact]]:
-    """Idempotent. late_s: how long is late. Raises: ThingUnknown. StateConflict: the case is closed."""
+    """Idempotent. late_s: how long is late. What the sender says of the time of recording is kept as it is said; the
+    facts stand where the file came, so that a camera whose clock is years ahead moves nothing.
+
+    Raises: ThingUnknown. StateConflict: the case is closed.
+    """
     known = await find(connection, UploadRow, uploads, upload.upload_id)
     if known is not None:
         return known, ()
@@ -109,6 +115,12 @@ async def register(
             "late_s": round((received_us - upload.captured_us) / 1e6, 3), "allowed_s": late_s, "by_name": actor.name,
         }  # fmt: skip
         facts.append(_fact("UploadLate", row, stream_id, late))
+    if upload.captured_us is not None and upload.captured_us - received_us > _AHEAD_US:
+        ahead: dict[str, JsonValue] = {
+            "upload_id": row.upload_id, "name": row.name, "captured_at_us": upload.captured_us,
+            "ahead_s": round((upload.captured_us - received_us) / 1e6, 3), "by_name": actor.name,
+        }  # fmt: skip
+        facts.append(_fact("UploadAhead", row, stream_id, ahead))
     return row, facts
 
 

@@ -127,6 +127,43 @@ def test_a_film_becomes_a_recording_of_its_case_that_plays_and_one_that_came_lat
     assert server.ask(f"{where}/items/{taken['item_id']}/file").status == 403, "raw video needs an approval"
 
 
+def test_a_file_said_to_be_of_the_future_is_kept_as_said_and_moves_nothing_on_the_timeline(server: Server) -> None:
+    where = f"/api/v1/cases/{case_id(server)}"
+    before = server.ask(f"{where}/timeline?order=newest&limit=1").items()[0]["seq"]
+    taken = send(server, PNG + os.urandom(50), "未来.png", captured_at="2099-01-01T00:00:00+08:00")
+    assert taken["state"] == "taken", taken["reason"]
+    server.ask(f"{where}/notes", "POST", {"text": "其后的备注"})
+    newest = server.ask(f"{where}/timeline?order=newest").items()
+    kinds = [each["kind"] for each in newest if int(str(each["seq"])) > int(str(before))]
+    assert kinds[0] == "NoteAdded", "what came later stands above it"
+    assert sorted(map(str, kinds[1:])) == ["ItemAdded", "UploadAhead", "UploadReceived"]
+    told = {each["kind"]: each for each in newest}
+    assert told["UploadReceived"]["captured_at_us"] == told["UploadAhead"]["captured_at_us"] == 4070880000_000_000
+    assert float(str(told["UploadAhead"]["ahead_s"])) > 86_400 * 365
+    assert "UploadLate" not in kinds
+    assert [each["seq"] for each in paged(server, f"{where}/timeline?limit=2")] == [
+        each["seq"] for each in newest[::-1]
+    ]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    behind = {"Last-Event-ID": str(before), "Authorization": f"Bearer {server.token}"}
+    connection.request("GET", f"/api/v1/events?case_id={case_id(server)}", headers=behind)
+    tail = connection.getresponse()
+    heard = [next(line for line in iter(tail.readline, b"") if line.startswith(b"event: ")) for _ in kinds]
+    connection.close()
+    assert sorted(heard) == sorted(f"event: {kind}\n".encode() for kind in kinds)
+
+
+def paged(server: Server, path: str) -> list[dict[str, object]]:
+    """All of a list, page by page."""
+    found, cursor = [], ""
+    while True:
+        answer = server.ask(f"{path}&cursor={cursor}")
+        found += answer.items()
+        cursor = str(answer.tree()["next_cursor"] or "")
+        if not cursor:
+            return found
+
+
 @pytest.mark.parametrize(
     ("data", "name", "about", "why"),
     [

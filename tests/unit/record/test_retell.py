@@ -53,12 +53,13 @@ def test_all_that_was_told_is_told_again_under_its_ids_and_in_its_order(site: Si
 
 def test_the_devices_own_clock_is_told_as_the_manifest_has_it_and_retold_the_same(tmp_path: Path) -> None:
     site = Site(tmp_path, disk=BrokenDisk())
-    says: list[float | None] = [None, -3.2500123, -STARTED_AT]  # the last shows 1970
+    ahead_s = 75 * 365 * 86_400.0
+    says: list[float | None] = [None, -3.2500123, -STARTED_AT, ahead_s]  # the last but one shows 1970
 
     async def act() -> None:
         recording = site.open()
         recording.device_offset_s = lambda: says[len(site.told(SegmentClosed))]
-        for number, fragment in enumerate(fragments(2.9)):
+        for number, fragment in enumerate(fragments(4.1)):
             recording.offer(fragment)
             site.clock.now_s = fragment.end_s
             if number % 10 == 0:
@@ -67,7 +68,9 @@ def test_the_devices_own_clock_is_told_as_the_manifest_has_it_and_retold_the_sam
 
     anyio.run(act)
     told = site.told(SegmentClosed)
-    assert [event.device_offset_s for event in told] == [None, -3.25, -STARTED_AT]
+    assert [event.device_offset_s for event in told] == [None, -3.25, -STARTED_AT, ahead_s]
+    assert [event.at for event in told] == sorted(event.at for event in told), "its clock moves no event"
+    assert max(event.at for event in told) < STARTED_AT + 60
     assert told[0].device_at is None
     for event in told[1:]:
         assert event.captured_at is not None

@@ -15,7 +15,7 @@ export async function sendFile(file: File, caseId: string, tell: (percent: numbe
       retryDelays: RETRY_MS,
       removeFingerprintOnSuccess: true,
       fingerprint: (chosen: File) => Promise.resolve(["tus", caseId, chosen.name, chosen.size, chosen.lastModified].join("/")),
-      metadata: { filename: file.name, filetype: file.type, case: caseId, captured_at: new Date(Math.min(file.lastModified, Date.now())).toISOString() },
+      metadata: { filename: file.name, filetype: file.type, case: caseId, captured_at: new Date(file.lastModified).toISOString() },
       onProgress: (sent, all) => tell(all > 0 ? Math.floor((100 * sent) / all) : 0),
       onSuccess: () => resolve(idOf(upload.url)),
       onError: (error) => void asProblem(error instanceof DetailedError ? error.originalResponse : null).then(reject),

@@ -79,6 +79,7 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     place: seconds("pts_s"),
     watched: seconds("watched_s"),
     late: seconds("late_s"),
+    ahead: seconds("ahead_s"),
     jump: seconds("step_s"),
     behind: seconds("behind_s"),
     stage: named("stage", wordOf(item, "stage")),

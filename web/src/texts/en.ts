@@ -219,6 +219,7 @@ export const en: Record<keyof typeof zh, string> = {
   "event.ItemAdded": "Item added: {title} ({itemKind})",
   "event.UploadReceived": "Received: {title} ({size} MB)",
   "event.UploadLate": "Sent in later than allowed: {title}, {late} after it was recorded",
+  "event.UploadAhead": "Said to be recorded in the future, kept as said: {title}, {ahead} after it came",
   "event.ItemFetched": "Copy taken: {title}",
   "how.upload": "sent in",
   "event.StillTaken": "Still taken",

@@ -216,6 +216,7 @@ export const zh = {
   "event.ItemAdded": "加入材料：{title}（{itemKind}）",
   "event.UploadReceived": "收到上传：{title}（{size} MB）",
   "event.UploadLate": "上传迟于规定：{title}，拍摄后 {late}",
+  "event.UploadAhead": "所述拍摄时间在将来，按原样保留：{title}，比收到时晚 {ahead}",
   "event.ItemFetched": "取走副本：{title}",
   "how.upload": "上传",
   "event.StillTaken": "截取照片",
