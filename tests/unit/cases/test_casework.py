@@ -1,5 +1,7 @@
 """What people do with cases: each act one transaction with its fact, and the laws of a case's timeline."""
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +11,9 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases import timeline
@@ -22,8 +25,8 @@ from cases.casework.case_acts import CaseWanted, ItemWanted, NoteWanted
 from cases.casework.rows import AttachRule, Case, Item, Link, all_of
 from cases.custody import merkle, proofs
 from cases.facts import Fact, fact_of
-from cases.store.engine import Store
-from cases.store.tables import links
+from cases.store.engine import FILE, Store, open_store
+from cases.store.tables import events, links
 from cases.timeline import Question
 from pipeline.errors import StateConflict, StoreUnavailable, ThingUnknown, ValueRefused, VersionStale
 from pipeline.events import RecordingStarted, SegmentClosed, StreamEnded, StreamStarted
@@ -437,13 +440,40 @@ async def write(appender: Appender, scope: anyio.CancelScope) -> None:
         await appender.run()
 
 
+async def standing(desk: Desk, case: Case, recording_id: str) -> str:
+    """The link by which the case has the recording."""
+    asked = links.select().where(
+        links.c.case_id == case.case_id, links.c.recording_id == recording_id, links.c.undone_us.is_(None)
+    )
+    async with desk.store.reading() as connection:
+        (link,) = await all_of(connection, Link, asked)
+    return link.link_id
+
+
+async def crash(store: Store, size: int, after: Path) -> None:
+    """What is on the disk in the middle of a transaction, in the folder `after`: as a process that is killed leaves it.
+
+    Nothing is closed, nothing written back: the database and its log are copied as they lie, without the shared index.
+    """
+    row = {"seq": size, "event_id": "half", "kind": "NoteAdded", "at_us": 1, "learned_at_us": 1, "entry": "half"}
+    async with store.writing() as connection:
+        await connection.begin()
+        await connection.execute(events.insert(), [row])
+        database = Path((await connection.execute(text("PRAGMA database_list"))).all()[0][2])
+        after.mkdir()
+        for name in (FILE, f"{FILE}-wal"):
+            shutil.copy(database.with_name(name), after / name)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("record"), st.integers(0, 2), st.just(0)),
         st.tuples(st.just("close"), st.integers(0, 2), st.integers(0, 3)),
         st.tuples(st.just("attach"), st.integers(0, 2), st.integers(0, 1)),
         st.tuples(st.just("detach"), st.integers(0, 2), st.integers(0, 1)),
-        st.tuples(st.just("restart"), st.just(0), st.just(0)),
+        st.tuples(st.just("rule"), st.just(0), st.integers(0, 1)),
+        st.tuples(st.just("undo rule"), st.just(0), st.integers(0, 1)),
+        st.tuples(st.sampled_from(["restart", "crash"]), st.just(0), st.just(0)),
     ),
     max_size=14,
 )
@@ -451,51 +481,76 @@ STEPS = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(steps=STEPS)
+@example(
+    steps=[
+        ("record", 0, 0), ("rule", 0, 0), ("crash", 0, 0), ("record", 1, 0), ("close", 1, 0), ("attach", 2, 0),
+        ("detach", 0, 0), ("crash", 0, 0), ("record", 2, 0), ("rule", 0, 1), ("undo rule", 0, 0), ("close", 2, 0),
+        ("restart", 0, 0), ("undo rule", 0, 1), ("crash", 0, 0), ("attach", 1, 1), ("close", 1, 1),
+    ]
+)  # fmt: skip
 def test_a_case_shows_its_own_facts_and_those_of_attached_streams_and_the_log_only_grows(
     steps: Sequence[tuple[str, int, int]],
 ) -> None:
-    """A model beside the store: facts by stream, links by case; a restart in between changes neither."""
+    """A model beside the store: facts by stream, links and rules by case; an end or a crash between changes nothing."""
 
     async def act(folder: Path) -> None:
         facts: dict[int, list[str]] = {}
-        attached: dict[int, dict[int, str]] = {0: {}, 1: {}}
+        attached: tuple[dict[int, str], dict[int, str]] = {}, {}  # by case: the rule of each stream; "": by hand
+        rules: dict[int, str] = {}  # by case: at most one at a time, which means all that dev_1 records
         own = {0: ["CaseOpened"], 1: ["CaseOpened"]}
         heads: list[tuple[int, bytes]] = []
-        async with opened(StoreSettings(), folder) as store:
+        async with contextlib.AsyncExitStack() as stores:
+            store = await stores.enter_async_context(opened(StoreSettings(), folder))
             desk = Desk(store, await Appender.load(store, ManualClock(), [attaching.Attaching()]))
             async with anyio.create_task_group() as tasks:
                 running = anyio.CancelScope()
                 tasks.start_soon(write, desk.appender, running)
                 cases = [await desk.case("0"), await desk.case("1")]
-                for verb, stream, other in steps:
+                for number, (verb, stream, other) in enumerate(steps):
                     desk.now_us += 10_000_000
+                    act_of = partial(partial, actor=desk.actor(), case_id=cases[other % 2].case_id)
                     if verb == "record" and stream not in facts:
                         await desk.records(stream)
                         facts[stream] = ["RecordingStarted", "StreamStarted"]
+                        for case_number, rule_id in rules.items():
+                            attached[case_number][stream] = rule_id
+                            own[case_number].append("RecordingAttached")
                     elif verb == "close" and stream in facts:
                         await desk.closes(stream, len(facts[stream]))
                         facts[stream].append("SegmentClosed")
                     elif verb == "attach" and stream in facts and stream not in attached[other]:
-                        link = await desk.appender.change(
-                            partial(
-                                recordings.attach, actor=desk.actor(), case_id=cases[other].case_id,
-                                recording_id=f"rec_{stream}", step_id=None,
-                            )
+                        await desk.appender.change(
+                            act_of(recordings.attach, recording_id=f"rec_{stream}", step_id=None)
                         )  # fmt: skip
-                        attached[other][stream] = link.link_id
+                        attached[other][stream] = ""
                         own[other].append("RecordingAttached")
                     elif verb == "detach" and stream in attached[other]:
-                        await desk.appender.change(
-                            partial(
-                                recordings.detach, actor=desk.actor(), case_id=cases[other].case_id,
-                                link_id=attached[other].pop(stream),
-                            )
-                        )  # fmt: skip
+                        link_id = await standing(desk, cases[other], f"rec_{stream}")
+                        await desk.appender.change(act_of(recordings.detach, link_id=link_id))
+                        del attached[other][stream]
                         own[other].append("RecordingDetached")
-                    elif verb == "restart":
+                    elif verb == "rule" and other not in rules:
+                        rule = await desk.appender.change(ruled(desk, cases[other], -86_400, 86_400))
+                        rules[other] = rule.rule_id
+                        fresh = facts.keys() - attached[other].keys()
+                        attached[other].update(dict.fromkeys(fresh, rule.rule_id))
+                        own[other] += ["AttachRuleSet", *["RecordingAttached" for _ in fresh]]
+                    elif verb == "undo rule" and other in rules:
+                        rule_id = rules.pop(other)
+                        await desk.appender.change(act_of(attach_rules.undo_rule, rule_id=rule_id))
+                        by_it = [each for each, by in attached[other].items() if by == rule_id]
+                        for gone in by_it:
+                            del attached[other][gone]
+                        own[other] += ["AttachRuleUndone", *["RecordingDetached" for _ in by_it]]
+                    elif verb in ("restart", "crash"):
                         running.cancel()
                         await anyio.wait_all_tasks_blocked()
+                        if verb == "crash":
+                            after = folder / f"after_{number}"
+                            await crash(store, desk.appender.size, after)
+                            store = await stores.enter_async_context(open_store(StoreSettings(), after))
                         running = anyio.CancelScope()
+                        desk.store = store
                         desk.appender = await Appender.load(store, ManualClock(), [attaching.Attaching()])
                         tasks.start_soon(write, desk.appender, running)
                     async with store.reading() as connection:
@@ -511,8 +566,9 @@ def test_a_case_shows_its_own_facts_and_those_of_attached_streams_and_the_log_on
                             path = await proofs.inclusion(each.seq, size, read)
                             leaf = merkle.leaf_hash(each.fact.entry(each.learned_at_us))
                             assert proofs.is_included(leaf, each.seq, size, path, heads[-1][1])
-                    for number, case in enumerate(cases):
-                        expected = [kind for stream in attached[number] for kind in facts[stream]] + own[number]
+                    for case_number, case in enumerate(cases):
+                        streams = attached[case_number]
+                        expected = [kind for each in streams for kind in facts[each]] + own[case_number]
                         assert sorted(await desk.shown(case)) == sorted(expected)
                 tasks.cancel_scope.cancel()
 
