@@ -5,15 +5,17 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from fastapi import HTTPException, Request
+from sqlalchemy import Column, Select, and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.doors import Doors
 from api.permissions import Asker
 from cases.access import Principal
 from cases.casework.actor import Actor
+from cases.casework.rows import all_of
 from cases.facts import Fact, microseconds
 from cases.reach import reached_case
 from cases.record import Open
@@ -98,6 +100,23 @@ def named_place_of(cursor: str) -> tuple[int, str]:
     if type(first) is not int or not isinstance(second, str) or not -(1 << 63) <= first < (1 << 63):
         raise ValueRefused("cursor", "it is none of ours; begin without one")
     return first, second
+
+
+async def page_of(
+    connection: AsyncConnection, kind: type[T], asked: Select[Any], by: tuple[Column[int], Column[str]], limit: int,
+    cursor: str,
+) -> tuple[list[T], str | None]:  # fmt: skip
+    """(at most `limit` rows behind the cursor, the cursor of what follows), in the order of `by`: a time and an id.
+
+    `kind` has fields of these names. Raises: ValueRefused.
+    """
+    at, key = by
+    if cursor:
+        at_us, last = named_place_of(cursor)
+        asked = asked.where(or_(at > at_us, and_(at == at_us, key > last)))
+    found = await all_of(connection, kind, asked.order_by(at, key).limit(limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    return found, cursor_of(getattr(found[-1], at.name), getattr(found[-1], key.name)) if more else None
 
 
 def paged(found: Sequence[T], key: Callable[[T], str], limit: int, cursor: str) -> tuple[Sequence[T], str | None]:

@@ -19,13 +19,18 @@ _SNIPPET = 60  # signs
 _SNIPPET_BEFORE = 20
 _LOOKED_AT = 200  # places at a time, whether the asker may see them
 _MOST_FOUND = 10_000  # places that the words alone choose, newest first, before the rest of the question is asked
-_TEXTS_SQLITE = text("SELECT rowid AS seq FROM texts WHERE texts MATCH :words ORDER BY rowid DESC LIMIT :most")
+_TEXTS_SQLITE = text(
+    "SELECT rowid AS seq FROM texts WHERE texts MATCH :words AND rowid < :before ORDER BY rowid DESC LIMIT :most"
+)
 _RECENT_POSTGRESQL = text(
-    "SELECT seq FROM (SELECT seq, tokens FROM texts ORDER BY seq DESC LIMIT 5000) AS recent "
+    "SELECT seq FROM (SELECT seq, tokens FROM texts WHERE seq < :before ORDER BY seq DESC LIMIT 5000) AS recent "
     "WHERE tokens @@ CAST(:words AS tsquery) ORDER BY seq DESC LIMIT :most"
 )
 """What is said often stands among the newest: the index would give all of a million places first, and sort them."""
-_TEXTS_POSTGRESQL = text("SELECT seq FROM texts WHERE tokens @@ CAST(:words AS tsquery) ORDER BY seq DESC LIMIT :most")
+_TEXTS_POSTGRESQL = text(
+    "SELECT seq FROM texts WHERE tokens @@ CAST(:words AS tsquery) AND seq < :before ORDER BY seq DESC LIMIT :most"
+)
+_BEHIND_ALL = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +76,20 @@ async def one(connection: AsyncConnection, event_id: str) -> Stored | None:
 
 async def search(
     store: Store, connection: AsyncConnection, words: str, limit: int,
-    reached: Callable[[Sequence[int]], Awaitable[frozenset[int]]] | None = None,
-) -> list[Stored]:  # fmt: skip
-    """Events whose words hold the phrase `words`, the newest learned first.
+    reached: Callable[[Sequence[int]], Awaitable[frozenset[int]]] | None = None, before: int = _BEHIND_ALL,
+) -> tuple[list[Stored], int | None]:  # fmt: skip
+    """(events whose words hold the phrase `words`, the newest learned first; `before` of what follows, None: nothing).
 
-    reached: those of some places that the asker may see; None: all. Of 10,000 places at most the newest are looked at.
+    reached: those of some places that the asker may see; None: all. before: only what was learned before this place.
+    At most 10,000 places are looked at: where few of them may be seen, a page can hold less than `limit` and go on.
     """
-    places = await _places(store, connection, words, limit if reached is None else _MOST_FOUND)
-    if reached is not None:
-        places = await _first(places, limit, reached)
-    found = await _read(connection, _ENTRY.where(events.c.seq.in_(places)))
-    return sorted(found, key=lambda each: -each.seq)
+    most = limit + 1 if reached is None else _MOST_FOUND
+    places = await _places(store, connection, words, most, before)
+    looked_at = places[-1] if len(places) == most else None
+    shown = await _first(places, limit + 1, reached) if reached is not None else places
+    following = shown[limit - 1] if len(shown) > limit else looked_at
+    found = await _read(connection, _ENTRY.where(events.c.seq.in_(shown[:limit])))
+    return sorted(found, key=lambda each: -each.seq), following
 
 
 async def _first(
@@ -139,11 +147,13 @@ def _asked(question: Question) -> Select[int, str]:
     return asked.order_by(*order).limit(question.limit)
 
 
-async def _places(store: Store, connection: AsyncConnection, words: str, most: int = _MOST_FOUND) -> Sequence[int]:
+async def _places(
+    store: Store, connection: AsyncConnection, words: str, most: int = _MOST_FOUND, before: int = _BEHIND_ALL
+) -> Sequence[int]:
     phrase = fts5_phrase(words) if store.is_sqlite else tsquery(words)
     if not phrase:
         return []
-    given = {"words": phrase, "most": most}
+    given = {"words": phrase, "most": most, "before": before}
     if not store.is_sqlite:
         recent = [row[0] for row in await connection.execute(_RECENT_POSTGRESQL, given)]
         if len(recent) == most:

@@ -192,7 +192,7 @@ async def _read(store: Store, count: int) -> dict[str, object]:
         _wanted(await timeline.page(store, connection, Question(case_id="the case", limit=100)), 100)
 
     async def found(connection: AsyncConnection, turn: int) -> None:
-        _wanted(await timeline.search(store, connection, phrases[turn % len(phrases)], 100), 100)
+        _wanted((await timeline.search(store, connection, phrases[turn % len(phrases)], 100))[0], 100)
 
     async def proof(connection: AsyncConnection, turn: int) -> None:
         seq = turn * 7_919_001 % count

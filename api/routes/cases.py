@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy import and_, or_, select
 
-from api.asking import actor_of, cursor_of, must_be_logged, named_place_of, record_of, version_of, within_case
+from api.asking import actor_of, cursor_of, must_be_logged, named_place_of, page_of, record_of, version_of, within_case
 from api.doors import Doors
 from api.permissions import Asker, require, within
 from api.schemas.record import (
@@ -58,6 +58,7 @@ Reader = Annotated[Asker, Depends(require("cases.read"))]
 Handler = Annotated[Asker, Depends(require("cases.handle"))]
 Noter = Annotated[Asker, Depends(require("cases.note"))]
 Limit = Annotated[int, Query(ge=1, le=500)]
+Long = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str, Query(max_length=200)]
 
 
@@ -149,7 +150,7 @@ async def add_note(request: Request, asker: Noter, case_id: str, wanted: NoteIn)
 
 @router.get("/step-kinds")
 async def list_step_kinds(request: Request, _: Reader) -> StepKindsOut:
-    """The kinds of steps that this bureau knows, in the order of the procedure."""
+    """The kinds of steps that this bureau knows, in the order of the procedure; as many as its settings name."""
     kinds = _kinds(request)
     return StepKindsOut(
         items=[
@@ -160,12 +161,15 @@ async def list_step_kinds(request: Request, _: Reader) -> StepKindsOut:
 
 
 @router.get("/cases/{case_id}/steps")
-async def list_steps(request: Request, asker: Reader, case_id: str) -> StepsOut:
+async def list_steps(
+    request: Request, asker: Reader, case_id: str, limit: Long = 500, cursor: Cursor = ""
+) -> StepsOut:  # fmt: skip
+    """In the order in which they began. Some dozen a case; more only where people begin the same ones again."""
     async with record_of(request).store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
-        asked = select(steps).where(steps.c.case_id == case_id).order_by(steps.c.started_us, steps.c.step_id)
-        found = await all_of(connection, Step, asked)
-    return StepsOut(items=[step_out(each, _kinds(request)) for each in found])
+        asked, by = select(steps).where(steps.c.case_id == case_id), (steps.c.started_us, steps.c.step_id)
+        found, more = await page_of(connection, Step, asked, by, limit, cursor)
+    return StepsOut(items=[step_out(each, _kinds(request)) for each in found], next_cursor=more)
 
 
 @router.post("/cases/{case_id}/steps", status_code=201)
@@ -185,13 +189,15 @@ async def end_step(request: Request, asker: Handler, case_id: str, step_id: str)
 
 
 @router.get("/cases/{case_id}/recordings")
-async def list_links(request: Request, asker: Reader, case_id: str) -> LinksOut:
-    """Recordings that are attached, and those that were."""
+async def list_links(
+    request: Request, asker: Reader, case_id: str, limit: Long = 500, cursor: Cursor = ""
+) -> LinksOut:  # fmt: skip
+    """Recordings that are attached, and those that were, in the order in which they were attached."""
     async with record_of(request).store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
-        asked = select(links).where(links.c.case_id == case_id).order_by(links.c.made_us, links.c.link_id)
-        found = await all_of(connection, Link, asked)
-    return LinksOut(items=[link_out(each) for each in found])
+        asked, by = select(links).where(links.c.case_id == case_id), (links.c.made_us, links.c.link_id)
+        found, more = await page_of(connection, Link, asked, by, limit, cursor)
+    return LinksOut(items=[link_out(each) for each in found], next_cursor=more)
 
 
 @router.post("/cases/{case_id}/recordings", status_code=201)
@@ -213,14 +219,16 @@ async def detach_recording(request: Request, asker: Handler, case_id: str, link_
 
 
 @router.get("/cases/{case_id}/attach-rules")
-async def list_attach_rules(request: Request, asker: Reader, case_id: str) -> AttachRulesOut:
+async def list_attach_rules(
+    request: Request, asker: Reader, case_id: str, limit: Long = 500, cursor: Cursor = ""
+) -> AttachRulesOut:
     """By which recordings of devices belong to the case, and those that were undone."""
     async with record_of(request).store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
         asked = select(attach_rules_table).where(attach_rules_table.c.case_id == case_id)
-        order = (attach_rules_table.c.made_us, attach_rules_table.c.rule_id)
-        found = await all_of(connection, AttachRule, asked.order_by(*order))
-    return AttachRulesOut(items=[attach_rule_out(each) for each in found])
+        by = (attach_rules_table.c.made_us, attach_rules_table.c.rule_id)
+        found, more = await page_of(connection, AttachRule, asked, by, limit, cursor)
+    return AttachRulesOut(items=[attach_rule_out(each) for each in found], next_cursor=more)
 
 
 @router.post("/cases/{case_id}/attach-rules", status_code=201)
@@ -250,14 +258,17 @@ async def undo_attach_rule(request: Request, asker: Handler, case_id: str, rule_
 
 
 @router.get("/cases/{case_id}/items")
-async def list_items(request: Request, asker: Reader, case_id: str) -> ItemsOut:
+async def list_items(
+    request: Request, asker: Reader, case_id: str, limit: Long = 500, cursor: Cursor = ""
+) -> ItemsOut:  # fmt: skip
+    """In the order in which they were added, those that were withdrawn too."""
     async with record_of(request).store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
-        asked = select(items).where(items.c.case_id == case_id).order_by(items.c.added_us, items.c.item_id)
-        found = await all_of(connection, Item, asked)
+        asked, by = select(items).where(items.c.case_id == case_id), (items.c.added_us, items.c.item_id)
+        found, more = await page_of(connection, Item, asked, by, limit, cursor)
         files = await register.files_of(connection, case_id)
     types = {item_id: each.type for item_id, each in files.items()}
-    return ItemsOut(items=[item_out(each, types.get(each.item_id)) for each in found])
+    return ItemsOut(items=[item_out(each, types.get(each.item_id)) for each in found], next_cursor=more)
 
 
 @router.get("/cases/{case_id}/items/{item_id}/file")
@@ -298,7 +309,7 @@ async def withdraw_item(request: Request, asker: Handler, case_id: str, item_id:
 
 @router.get("/cases/{case_id}/members")
 async def list_members(request: Request, asker: Reader, case_id: str) -> MembersOut:
-    """Who works on the case, and so reaches it."""
+    """Who works on the case, and so reaches it; never more than there are accounts."""
     async with record_of(request).store.reading() as connection:
         await reached_case(connection, asker.within, case_id)
         asked = select(members.c.who, members.c.name, members.c.added_us).where(members.c.case_id == case_id)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.asking import paged
 from api.doors import Doors
 from api.permissions import (
     PUBLIC,
@@ -39,6 +40,7 @@ router = APIRouter(prefix="/api/v1/session")
 Own = Annotated[Asker, Depends(require("session.own"))]
 
 _CLIENT_S = 365 * 86_400
+_FAR_S = 9e9  # less a time of ours it has ten digits, and rises where time falls
 
 
 @router.post("", tags=[PUBLIC])
@@ -149,11 +151,15 @@ async def set_totp(body: TotpIn, request: Request, asker: Own) -> RecoveryOut:
 
 
 @router.get("/held")
-async def list_held(request: Request, asker: Own) -> HeldsOut:
-    """One's own sessions and tokens that live."""
+async def list_held(
+    request: Request, asker: Own, limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    cursor: Annotated[str, Query(max_length=200)] = "",
+) -> HeldsOut:  # fmt: skip
+    """One's own sessions and tokens that live, the newest first."""
     doors: Doors = request.app.state.doors
     found = doors.access.of_account(_account_of(asker))
-    return HeldsOut(items=[held_out(each, asker.principal.principal_id) for each in found])
+    page, more = paged(found, lambda each: f"{_FAR_S - each.created_at:.6f} {each.token_id}", limit, cursor)
+    return HeldsOut(items=[held_out(each, asker.principal.principal_id) for each in page], next_cursor=more)
 
 
 @router.delete("/held/{token_id}", status_code=204)

@@ -77,14 +77,19 @@ async def search(
     asker: Reader,
     q: Annotated[str, Query(min_length=1, max_length=200)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str, Query(max_length=200)] = "",
 ) -> TimelineOut:
-    """Events whose words hold `q`, two Chinese characters too, the newest learned first; `snippet` shows where."""
+    """Events whose words hold `q`, two Chinese characters too, the newest learned first; `snippet` shows where.
+
+    A page may hold less than `limit`, or nothing, and have a next one: where many places are out of reach.
+    """
     record = record_of(request)
     async with record.store.reading() as connection:
         reached = partial(reached_places, connection, asker.within)
-        found = await timeline.search(record.store, connection, q, limit, reached)
+        before = {"before": place_of(cursor)[1]} if cursor else {}
+        found, following = await timeline.search(record.store, connection, q, limit, reached, **before)
     items = [{**event_out(each), "snippet": timeline.snippet(each.fact.words, q)} for each in found]
-    return TimelineOut(items=items, next_cursor=None)
+    return TimelineOut(items=items, next_cursor=None if following is None else cursor_of(0, following))
 
 
 @router.get("/events", response_class=StreamingResponse)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -229,6 +230,47 @@ def test_what_cannot_be_taken_is_a_problem_with_its_remedy(
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("record") / "data") as server:
         yield server
+
+
+def test_lists_of_a_case_and_a_search_come_page_by_page_and_hold_everything_once(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        _, case, _ = ask(server, "POST", "/cases", {"number": "1", "title": "超市案"})
+        under = f"/cases/{case['case_id']}"
+        with server.access() as access:
+            device, _ = access.add_device("cam", "officer", "unit")
+        for number in range(5):
+            made = ask(
+                server, "POST", f"{under}/items", {"kind": "paper", "title": f"笔录 {number}", "shelf_mark": "A"}
+            )
+            assert made[0] == 201
+            assert ask(server, "POST", f"{under}/notes", {"text": f"当事人在场 {number}"})[0] == 201
+            rule = {
+                "device_id": device.device_id, "from": "2026-01-01T00:00:00Z",
+                "to": "2026-01-02T00:00:00Z", "place": "市场",
+            }  # fmt: skip
+            assert ask(server, "POST", f"{under}/attach-rules", rule)[0] == 201
+        titles = [each["title"] for each in paged(server, f"{under}/items?limit=2")]
+        assert titles == [f"笔录 {number}" for number in range(5)]
+        rules = [each["rule_id"] for each in paged(server, f"{under}/attach-rules?limit=2")]
+        assert len(set(rules)) == len(rules) == 5
+        found = [each["text"] for each in paged(server, f"/search?q={urllib.parse.quote('在场')}&limit=2")]
+        assert found == [f"当事人在场 {number}" for number in range(4, -1, -1)]
+        for path in (f"{under}/items", f"{under}/recordings", f"{under}/steps", "/search"):
+            assert ask(server, "GET", f"{path}?q=x&cursor=none")[0] == 422, path
+
+
+def paged(server: Server, path: str) -> list[dict[str, object]]:
+    """All of a list, page by page; none larger than it was asked for."""
+    found: list[dict[str, object]] = []
+    cursor: object = ""
+    while cursor is not None:
+        _, tree, _ = ask(server, "GET", f"{path}&cursor={cursor}")
+        items = tree["items"]
+        assert isinstance(items, list)
+        assert len(items) <= 2
+        found += items
+        cursor = tree["next_cursor"]
+    return found
 
 
 def test_a_case_is_exported_while_it_is_recorded_and_afterwards_and_both_copies_are_on_its_timeline(

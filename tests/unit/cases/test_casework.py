@@ -180,7 +180,7 @@ def test_what_a_device_records_in_a_time_belongs_to_the_case_whether_it_was_ther
         counted = [shown.count(kind) for kind in ("AttachRuleSet", "RecordingAttached", "SegmentClosed")]
         assert counted == [1, 3, 2]
         async with desk.store.reading() as connection:
-            assert len(await timeline.search(desk.store, connection, "冷柜", 10)) == 1
+            assert len((await timeline.search(desk.store, connection, "冷柜", 10))[0]) == 1
         again = await desk.appender.change(
             partial(attach_rules.undo_rule, actor=desk.actor(), case_id=case.case_id, rule_id=rule.rule_id)
         )
@@ -402,7 +402,7 @@ def test_a_late_note_stands_where_it_happened_and_says_when_it_was_learned(
         assert await desk.appender.change(note) == await desk.appender.change(note)
         assert await desk.shown(case) == ["NoteAdded", "CaseOpened"]
         async with desk.store.reading() as connection:
-            found = await timeline.search(desk.store, connection, "箱检", 10)
+            found, _ = await timeline.search(desk.store, connection, "箱检", 10)
         assert [each.fact.at_us for each in found] == [wanted.at_us]
         assert found[0].seq == 2
 

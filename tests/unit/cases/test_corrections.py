@@ -134,10 +134,9 @@ def test_a_correction_is_a_fact_of_the_case_is_found_and_tells_the_old_text_by_i
         assert await desk.appender.change(partial(correct, actor=desk.actor("k"), text="出示证件")) == first
         await desk.appender.change(partial(correct, actor=desk.actor(), text="请出示证件"))
         async with desk.store.reading() as connection:
-            newest, oldest = await timeline.search(desk.store, connection, "证件", 10)
-            assert [each.fact.event_id for each in await timeline.search(desk.store, connection, "正件", 10)] == [
-                said.event_id
-            ]
+            (newest, oldest), _ = await timeline.search(desk.store, connection, "证件", 10)
+            heard, _ = await timeline.search(desk.store, connection, "正件", 10)
+            assert [each.fact.event_id for each in heard] == [said.event_id]
             assert oldest.fact.event_id == first
             body = newest.fact.body
             assert body == {

@@ -73,7 +73,7 @@ def test_a_record_of_every_release_comes_to_todays_form_with_all_that_stands_in_
         assert (await migrate(where, tmp_path))[0].startswith(release)
         async with open_store(where, tmp_path) as store, store.reading() as connection:
             assert await timeline.after(connection, -1, 1000) == stored
-            assert len(await timeline.search(store, connection, "执照 299", 10)) == 1
+            assert len((await timeline.search(store, connection, "执照 299", 10))[0]) == 1
             question = Question(case_id="case_1", limit=1000)
             assert [each.fact for each in await timeline.page(store, connection, question)] == facts
         assert [defect async for defect in check(tmp_path, where)] == []

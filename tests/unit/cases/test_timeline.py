@@ -1,6 +1,6 @@
 """Questions to a timeline, on both databases, against the same questions asked of a list in memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -100,14 +100,45 @@ def test_pages_together_are_the_whole(where: StoreSettings, tmp_path: Path) -> N
 def test_words_and_places_of_the_log(where: StoreSettings, tmp_path: Path) -> None:
     async def ask(store: Store, connection: AsyncConnection) -> None:
         newest = [seq for seq, fact in enumerate(_FACTS) if "证件" in fact.words][::-1]
-        assert [each.seq for each in await timeline.search(store, connection, "证件", 10)] == newest[:10]
-        assert await timeline.search(store, connection, "?!", 10) == []
+        found, following = await timeline.search(store, connection, "证件", 10)
+        assert [each.seq for each in found] == newest[:10]
+        assert following == newest[9]
+        assert await timeline.search(store, connection, "?!", 10) == ([], None)
         assert [each.seq for each in await timeline.after(connection, 150, 20)] == list(range(151, 171))
         assert [each.seq for each in await timeline.after(connection, -1, 2)] == [0, 1]
-        found = await timeline.one(connection, "ev_7")
-        assert found is not None
-        assert found.seq == 7
+        one = await timeline.one(connection, "ev_7")
+        assert one is not None
+        assert one.seq == 7
         assert await timeline.one(connection, "ev_none") is None
+
+    asked(where, tmp_path, ask)
+
+
+@pytest.mark.parametrize("may", [None, 3, 0])
+def test_pages_of_a_search_hold_everything_once_also_where_much_is_out_of_reach(
+    where: StoreSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may: int | None
+) -> None:
+    monkeypatch.setattr(timeline, "_MOST_FOUND", 17)  # fewer than there are
+
+    async def reached(places: Sequence[int]) -> frozenset[int]:
+        return frozenset(place for place in places if may and place % may == 0)
+
+    async def ask(store: Store, connection: AsyncConnection) -> None:
+        newest = [seq for seq, fact in enumerate(_FACTS) if "证件" in fact.words][::-1]
+        found: list[int] = []
+        pages = 0
+        before: dict[str, int] = {}
+        while pages < 100:
+            page, following = await timeline.search(
+                store, connection, "证件", 4, None if may is None else reached, **before
+            )
+            assert len(page) <= 4
+            found += [each.seq for each in page]
+            pages += 1
+            if following is None:
+                break
+            before = {"before": following}
+        assert found == [seq for seq in newest if may is None or (may and seq % may == 0)]
 
     asked(where, tmp_path, ask)
 
@@ -133,7 +164,7 @@ def test_what_is_said_often_seldom_or_long_ago_is_found_and_the_newest_of_it_fir
                     ("罕见", [1]),
                     ("没有", []),
                 ):
-                    found = await timeline.search(store, connection, words, 10)
+                    found, _ = await timeline.search(store, connection, words, 10)
                     assert [each.seq for each in found] == list(places)
 
     anyio.run(main)

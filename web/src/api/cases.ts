@@ -1,6 +1,7 @@
 // The routes of the record that this page asks. Paths and shapes: docs/api; anything else the server says is ignored.
 
 import { ask } from "./server";
+import { whole } from "./whole";
 
 export interface Case {
   readonly case_id: string;
@@ -127,7 +128,7 @@ export interface CaseItem {
 }
 
 export async function listItems(caseId: string): Promise<Page<CaseItem>> {
-  return (await ask("GET", `${under(caseId)}/items`)) as Page<CaseItem>;
+  return whole(`${under(caseId)}/items`);
 }
 
 export const itemFile = (caseId: string, itemId: string): string => `${under(caseId)}/items/${encodeURIComponent(itemId)}/file`;

@@ -2,6 +2,7 @@
 
 import type { Page, TimelineItem } from "./cases";
 import { ask } from "./server";
+import { whole } from "./whole";
 
 export interface Account {
   readonly account_id: string;
@@ -123,17 +124,6 @@ export async function makeToken(name: string, scopes: readonly string[], days: n
   return ((await ask("POST", "/api/v1/session/tokens", { body: { name, scopes, days } })) as { token: string }).token;
 }
 
-/** The whole of a list that is short enough for one page of ours. */
-async function whole<Item>(path: string): Promise<Page<Item>> {
-  const items: Item[] = [];
-  let cursor: string | null = "";
-  while (cursor !== null) {
-    const page = (await ask("GET", `${path}?${new URLSearchParams({ limit: "1000", cursor })}`)) as Page<Item>;
-    items.push(...page.items);
-    cursor = page.next_cursor;
-  }
-  return { items, next_cursor: null };
-}
 
 export async function listUsers(): Promise<Page<Account>> {
   return whole<Account>("/api/v1/users");
@@ -213,7 +203,7 @@ export interface CaseRecording {
 }
 
 export async function listCaseRecordings(caseId: string): Promise<Page<CaseRecording>> {
-  return (await ask("GET", `/api/v1/cases/${id(caseId)}/recordings`)) as Page<CaseRecording>;
+  return whole(`/api/v1/cases/${id(caseId)}/recordings`);
 }
 
 export async function readMap(recordingId: string): Promise<RecordingMap> {
