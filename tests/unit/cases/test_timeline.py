@@ -118,7 +118,7 @@ def test_words_and_places_of_the_log(where: StoreSettings, tmp_path: Path) -> No
 def test_pages_of_a_search_hold_everything_once_also_where_much_is_out_of_reach(
     where: StoreSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may: int | None
 ) -> None:
-    monkeypatch.setattr(timeline, "_MOST_FOUND", 17)  # fewer than there are
+    monkeypatch.setattr(timeline, "_MOST_FOUND", 7)  # fewer than there are
 
     async def reached(places: Sequence[int]) -> frozenset[int]:
         return frozenset(place for place in places if may and place % may == 0)
