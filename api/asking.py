@@ -57,6 +57,15 @@ def actor_of(request: Request, principal: Principal) -> Actor:
     )
 
 
+def keyed_id(request: Request, principal: Principal, prefix: str) -> str:
+    """The id that follows from the request's Idempotency-Key; empty without one. Raises: ValueRefused.
+
+    For what hands out a secret once: a second request of the same key must make nothing, and cannot show it again.
+    """
+    actor = actor_of(request, principal)
+    return actor.new_id(prefix) if actor.key else ""
+
+
 def within_case(
     asker: Asker, act: Callable[[AsyncConnection, Actor, str, *Values], Awaitable[Acted[T]]], actor: Actor,
     case_id: str, *more: *Values,

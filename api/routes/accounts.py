@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
-from api.asking import paged, version_of
+from api.asking import keyed_id, paged, version_of
 from api.doors import Doors
 from api.permissions import Asker, require
 from api.qr import svg_of
@@ -55,12 +55,14 @@ async def list_users(request: Request, _: Lister, limit: Limit = 500, cursor: Cu
 async def add_user(request: Request, asker: SystemAdmin, wanted: UserIn) -> UserMadeOut:
     """An account that reaches nothing yet: the administrator of security gives it role, unit and devices.
 
-    The first account ever of another administrator gets its role at once, for nobody else could give it.
+    The first account ever of another administrator gets its role at once, for nobody else could give it. The link is
+    shown this once; the same Idempotency-Key is answered 409.
     """
     doors: Doors = request.app.state.doors
     if wanted.role != "viewer" and not _is_first(doors, wanted.role):
         raise HTTPException(403, "the role is given by the administrator of security")
-    account = doors.access.accounts.add(wanted.login, wanted.name, wanted.role, by=asker.principal.by)
+    keyed = keyed_id(request, asker.principal, "usr")
+    account = doors.access.accounts.add(wanted.login, wanted.name, wanted.role, by=asker.principal.by, account_id=keyed)
     return UserMadeOut(user=_out(doors, account), link=_link(request, doors, account, asker.principal.by))
 
 
@@ -163,9 +165,12 @@ async def list_devices(request: Request, _: DeviceAdmin, limit: Limit = 500, cur
 
 @router.post("/devices", status_code=201)
 async def add_device(request: Request, asker: DeviceAdmin, wanted: DeviceIn) -> DeviceMadeOut:
-    """Its stream key is shown this once; the QR code is for the encoder."""
+    """Its stream key is shown this once (the same Idempotency-Key is answered 409); the QR code is for the encoder."""
     doors: Doors = request.app.state.doors
-    device, key = doors.access.add_device(wanted.name, wanted.officer, wanted.unit, by=asker.principal.by)
+    keyed = keyed_id(request, asker.principal, "dev")
+    device, key = doors.access.add_device(
+        wanted.name, wanted.officer, wanted.unit, by=asker.principal.by, device_id=keyed
+    )
     return _made(request, device.device_id, device.name, key)
 
 

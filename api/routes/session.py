@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.asking import paged
+from api.asking import keyed_id, paged
 from api.doors import Doors
 from api.permissions import (
     PUBLIC,
@@ -174,7 +174,10 @@ async def end_held(request: Request, asker: Own, token_id: str) -> None:
 
 @router.post("/tokens", status_code=201)
 async def make_token(body: OwnTokenIn, request: Request, asker: Own) -> OwnTokenOut:
-    """A bearer token that may do what is named, as far as its owner may; shown this once."""
+    """A bearer token that may do what is named, as far as its owner may.
+
+    It is shown this once: the same Idempotency-Key is answered 409.
+    """
     doors: Doors = request.app.state.doors
     if asker.principal.needs:
         raise HTTPException(403, f"set your {asker.principal.needs} first")
@@ -185,7 +188,7 @@ async def make_token(body: OwnTokenIn, request: Request, asker: Own) -> OwnToken
     account = doors.access.accounts.find(_account_of(asker))
     token = doors.access.create_token(
         account.role, body.name, body.days * 86_400, scopes=body.scopes, account_id=account.account_id,
-        by=asker.principal.by,
+        by=asker.principal.by, token_id=keyed_id(request, asker.principal, "tok"),
     )  # fmt: skip
     return OwnTokenOut(token=token)
 

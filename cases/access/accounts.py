@@ -87,20 +87,26 @@ class Accounts:
         return _account(rows[0])
 
     def add(
-        self, login: str, name: str, role: str, *, unit: str = "", officer_id: str = "", by: str = "console"
-    ) -> Account:
-        """It has no password; `link` lets its owner choose one.
+        self, login: str, name: str, role: str, *, unit: str = "", officer_id: str = "", by: str = "console",
+        account_id: str = "",
+    ) -> Account:  # fmt: skip
+        """It has no password; `link` lets its owner choose one. account_id: follows from an Idempotency-Key.
 
-        Raises: ValueRefused. StateConflict: the login is in use.
+        Raises: ValueRefused. StateConflict: the login is in use, or the account_id was made already.
         """
         login = _folded(login)
         if not 1 <= len(login) <= 80 or not _LOGIN_SIGNS.issuperset(login):
             raise ValueRefused("login", "1 to 80 of: letters a to z, digits, dot, dash, underscore, @")
         account = Account(
-            f"usr_{secrets.token_hex(8)}", login, values.name("name", name, 80), _role(role),
+            account_id or f"usr_{secrets.token_hex(8)}", login, values.name("name", name, 80), _role(role),
             values.optional_name("unit", unit), officer_id, False, False, self._file.clock.utc_s(), None, 1,
         )  # fmt: skip
         with self._file.writing():
+            if account_id and self._file.rows("SELECT 1 FROM account WHERE account_id = ?", account_id):
+                raise StateConflict(
+                    f"this Idempotency-Key added the account {account_id} already; its link was shown then and is not"
+                    " kept: make a new link for it, or add another account under another Idempotency-Key"
+                )
             if self._file.rows("SELECT 1 FROM account WHERE login = ?", login):
                 raise StateConflict(f"there is an account {login} already")
             self._file.write(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from cases.access.file import AccessFile
 from cases.access.secret import hashed, new_secret
-from pipeline.errors import StorageError
-from pipeline.ids import new_device_id
+from pipeline.errors import StateConflict, StorageError
+from pipeline.ids import DeviceId, new_device_id
 from pipeline.media import Device
 from pipeline.sources import Source, Transport, parse_source
 
@@ -35,11 +35,21 @@ class Devices:
         self._sources: tuple[Source, ...] = ()
         self._sources_version = _NEVER
 
-    def add_device(self, name: str, officer: str = "", unit: str = "", *, by: str = "console") -> tuple[Device, str]:
-        """A new device and its stream key, which is shown this once."""
-        device = Device(new_device_id(), name, officer, unit)
+    def add_device(
+        self, name: str, officer: str = "", unit: str = "", *, by: str = "console", device_id: str = ""
+    ) -> tuple[Device, str]:
+        """A new device and its stream key, which is shown this once. device_id: follows from an Idempotency-Key.
+
+        Raises: StateConflict: this device_id was made already; its key is not kept, and cannot be shown again.
+        """
+        device = Device(DeviceId(device_id) if device_id else new_device_id(), name, officer, unit)
         key = "k" + new_secret()
         with self._file.writing():
+            if device_id and self._file.rows("SELECT 1 FROM device WHERE device_id = ?", device_id):
+                raise StateConflict(
+                    f"this Idempotency-Key added the device {device_id} already; its stream key was shown then and is"
+                    " not kept: give it a new key, or add another device under another Idempotency-Key"
+                )
             self._insert(device, key, by)
         return device, key
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cases.access.file import AccessFile
 from cases.access.principal import ROLES, Principal
 from cases.access.secret import hashed, new_secret
-from pipeline.errors import AccessDenied, CodeNeeded, StorageError
+from pipeline.errors import AccessDenied, CodeNeeded, StateConflict, StorageError
 
 _MAX_ENDS = 20_000  # sessions, links and tokens that end, seen since the start; the oldest is forgotten first
 _SET_BACK_S = 86_400.0  # what ended longer ago no clock brings back: nobody sets one back by more than a day
@@ -76,16 +76,18 @@ class Tokens(ABC):
         scopes: Sequence[str] = (),
         account_id: str = "",
         by: str = "console",
+        token_id: str = "",
     ) -> str:
         """A bearer token, shown this once. Of an account: it has that account's role and reach, whatever stands here.
 
         unit: whose streams and cases it reaches; empty: the bureau's. scopes: permissions it is held to.
-        Raises: AccessDenied: there is no such role.
+        token_id: follows from an Idempotency-Key.
+        Raises: AccessDenied: there is no such role. StateConflict: this token_id was made already.
         """
         secret = "t" + new_secret()
         return self._create(
             "token", role, name or role, secret, lasts_s, unit=unit, device_ids=device_ids, scopes=scopes,
-            account_id=account_id, by=by,
+            account_id=account_id, by=by, token_id=token_id,
         )  # fmt: skip
 
     def create_link(
@@ -277,12 +279,18 @@ class Tokens(ABC):
     def _create(
         self, kind: str, role: str, name: str, secret: str, lasts_s: float | None, *, unit: str = "",
         device_ids: Sequence[str] = (), scopes: Sequence[str] = (), account_id: str = "", must_enrol: bool = False,
-        by: str,
+        by: str, token_id: str = "",
     ) -> str:  # fmt: skip
         if role not in ROLES:
             raise AccessDenied(f"no role {role!r}; one of {', '.join(ROLES)}")
-        now, token_id = self._file.clock.utc_s(), f"{kind[:3]}_{secrets.token_hex(8)}"
+        now, wanted_id = self._file.clock.utc_s(), token_id
+        token_id = wanted_id or f"{kind[:3]}_{secrets.token_hex(8)}"
         with self._file.writing():
+            if wanted_id and self._file.rows("SELECT 1 FROM token WHERE token_id = ?", wanted_id):
+                raise StateConflict(
+                    f"this Idempotency-Key made the token {wanted_id} already; it was shown then and is not kept: end"
+                    " it, and make another one under another Idempotency-Key"
+                )
             self._file.write(
                 "INSERT INTO token (token_id, kind, role, name, hash, created_at, expires_at, account_id, unit,"
                 " device_ids, scopes, must_enrol) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -326,3 +326,40 @@ def test_long_lists_come_in_pages_that_hold_each_thing_once(server: Server) -> N
         assert seen == whole
         for bad in ("x", "WzEsMl0", "bnVsbA"):
             assert server.ask(f"{path}?cursor={bad}", token=token).status == 422, bad
+
+
+def test_the_key_of_a_request_that_shows_a_secret_makes_one_thing_and_shows_it_once(server: Server) -> None:
+    with server.access() as access:
+        admin = server.keep(access.create_token("system_admin", "keys"))
+        other = server.keep(access.create_token("system_admin", "other"))
+    owner, _ = person(server, "keyed")
+
+    def asked(path: str, body: dict[str, object], key: str, token: str = admin) -> tuple[int, dict[str, object]]:
+        if path == "/session/tokens":
+            return owner.ask("POST", path, body, Idempotency_Key=key)
+        answer = server.ask(f"/api/v1{path}", "POST", body, token=token, Idempotency_Key=key)
+        return answer.status, answer.tree()
+
+    wanted: list[tuple[str, list[dict[str, object]], str, str]] = [
+        ("/users", [{"login": "key.1", "name": "甲"}, {"login": "key.2", "name": "乙"}], "login", "link"),
+        ("/devices", [{"name": "key cam"}, {"name": "key cam"}], "name", "stream_key"),
+        ("/session/tokens", [{"name": "key token", "scopes": ["streams.list"], "days": 1}] * 2, "name", "token"),
+    ]
+    for path, bodies, listed, secret in wanted:
+        status, made = asked(path, bodies[0], "k1")
+        assert (status, bool(made[secret])) == (201, True)
+        for body in bodies:
+            status, problem = asked(path, body, "k1")
+            assert status == 409, path
+            assert "Idempotency-Key" in str(problem["detail"])
+            assert str(made[secret]) not in json.dumps(problem)
+        where = "/session/held" if path == "/session/tokens" else path
+        is_own = where == "/session/held"
+        found = owner.ask("GET", where)[1] if is_own else server.ask(f"/api/v1{where}", token=admin).tree()
+        things = found["items"]
+        assert isinstance(things, list)
+        assert [each[listed] for each in things if str(each[listed]).startswith("key")].count(bodies[0][listed]) == 1
+        assert "key.2" not in [each.get("login") for each in things]
+        assert asked(path, bodies[1], "k2")[0] == 201, "another key makes another thing"
+        assert asked(path, bodies[0], "k" * 201)[0] == 422
+    assert asked("/devices", {"name": "of another"}, "k1", other)[0] == 201, "another person has keys of his own"
