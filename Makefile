@@ -27,7 +27,8 @@ system:
 
 test: setup system
 	cd web && npm test --silent
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 tests/unit tests/rules
+	$(BIN)/python -m pytest tests/e2e tests/flow tests/fuzz
 
 check: lint test
 

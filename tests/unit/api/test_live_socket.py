@@ -229,6 +229,7 @@ def test_a_viewer_that_does_not_read_gets_no_pongs_either() -> None:
         (b"\xc1\x80\0\0\0\0", 1002),  # a reserved bit
         (client_frame(Opcode.CLOSE, b"\x03\xe8"), 1000),
     ],
+    ids=["long text", "long binary", "endless", "unmasked", "unknown opcode", "reserved bit", "goodbye"],
 )
 def test_a_viewer_that_breaks_the_rules_or_leaves_gets_a_goodbye_and_nothing_after_it(data: bytes, code: int) -> None:
     async def test(hall: Hall) -> None:
