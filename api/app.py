@@ -8,11 +8,13 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from api import problems
 from api.doors import Doors
 from api.live_files import LiveFiles
-from api.permissions import check_declared
+from api.live_socket import LiveSocket, live_socket
+from api.permissions import Below, check_below, check_declared
 from api.routes import (
     accounts,
     analysis,
@@ -58,6 +60,9 @@ ROUTERS = (
     words.router,
 )
 
+DOORS_BELOW: tuple[type[Below], ...] = (LiveSocket, LiveFiles)
+"""What answers before FastAPI does; `check_below` lets nothing else."""
+
 _POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -98,12 +103,15 @@ async def _not_built() -> PlainTextResponse:
     return PlainTextResponse("The web pages are not built yet: run 'make setup'.\n", 503)
 
 
-def with_live_files(app: FastAPI, doors: Doors) -> LiveFiles:
-    """What the web server serves: the LL-HLS door in front of the application.
+def served(doors: Doors) -> tuple[ASGIApp, type[LiveSocket]]:
+    """What the web server serves, the LL-HLS door in front of the application, and what it makes of an upgrade.
 
     A viewer asks seven times a second, and each layer of the application's own costs some microseconds.
+    Raises: SettingsInvalid: one of the doors declares no permission.
     """
-    return LiveFiles(app, doors, _live_headers)
+    app, socket = LiveFiles(create_app(doors), doors, _live_headers), live_socket(doors)
+    check_below(app, socket, DOORS_BELOW)
+    return app, socket
 
 
 def _security_headers(scope: _Message) -> list[tuple[bytes, bytes]]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.doors import Doors
+from api.permissions import Below, DoorBelow
 from api.problems import problem
 from cases.access import Principal
 from cases.rights import reach_of
@@ -31,26 +32,29 @@ _PATH = re.compile(
     r"/live/([a-z0-9_]{1,64})/"
     r"(?:(index\.m3u8)|init(\d{1,9})\.mp4|segment(\d{1,9})\.m4s|part(\d{1,9})\.(\d{1,4})\.m4s)"
 )
+_FILES = DoorBelow("`GET /live/{stream_id}/index.m3u8` and its files", "streams.watch")
 _FIRST_WAIT_S = 2.0 * TARGET_DURATION_S  # a playlist that just began has no whole segment yet
 _BLOCK_S = 3.0 * TARGET_DURATION_S  # 6.2.5.2: a blocked request ends after three target durations at the latest
 _PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 
 
-class LiveFiles:
+class LiveFiles(Below):
     """Answers what `_PATH` matches and passes everything else on.
 
     headers: stand on every answer of ours; it lies outside whatever adds them to those of `app`.
     """
 
+    opens = (_FILES,)
+
     def __init__(self, app: ASGIApp, doors: Doors, headers: Headers) -> None:
-        self._app = app
+        self.app = app
         self._doors = doors
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
         if found is None or scope["method"] not in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         status = 200
         try:
@@ -101,7 +105,7 @@ class LiveFiles:
             return view
         principal, why = self._principal(stream_id, ticket, bearer)
         stream = self._living(stream_id)
-        if not self._doors.live_rights.may(principal, "streams.watch", stream):
+        if not self._doors.live_rights.may(principal, _FILES.permission, stream):
             raise StreamUnknown("no such stream is live")
         if self._doors.runtime.outbox.is_failed:
             raise StorageError("views cannot be logged now, so none begins")
@@ -120,7 +124,7 @@ class LiveFiles:
             principal, why = access.named(found.principal_id), found.why
         if principal is None:
             raise AccessDenied("this token or ticket opens nothing")
-        if principal.needs or reach_of(principal, "streams.watch") is None:
+        if principal.needs or reach_of(principal, _FILES.permission) is None:
             raise _MayNot("this role may not watch, or its account is not set up yet")
         return principal, why
 

@@ -21,6 +21,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from api.doors import Doors
+from api.permissions import Below, DoorBelow
 from cases.access import Principal
 from cases.rights import reach_of
 from pipeline.errors import AccessDenied, StorageError
@@ -32,6 +33,8 @@ _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
 _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share for one viewer, so that one that never reads stays small
 _CLOSE_DEADLINE_S = 2.0
+_FEED = DoorBelow("`GET /live/{stream_id}/ws` (WebSocket)", "streams.watch")
+_SOUND = DoorBelow("`GET /live/{stream_id}/ws?tracks=sound` (WebSocket, for workers)", "analysis.work")
 
 _silent = logging.Logger("websockets")  # a path holds a ticket: nothing is logged
 _silent.disabled = True
@@ -54,10 +57,11 @@ class _Refused(Exception):
         self.status = status
 
 
-class LiveSocket(asyncio.Protocol):
+class LiveSocket(asyncio.Protocol, Below):
     """One WebSocket connection. Made by uvicorn when a request asks for an upgrade; owned by the event loop."""
 
     doors: Doors
+    opens = (_FEED, _SOUND)
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, object]) -> None:
         del config, app_state
@@ -191,7 +195,7 @@ class LiveSocket(asyncio.Protocol):
         tracks = cast("Tracks", query.get("tracks", ["all"])[0])
         if tracks not in ("all", "key", "sound"):
             raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all', 'key' or, for workers, 'sound'")
-        permission = "analysis.work" if tracks == "sound" else "streams.watch"
+        permission = (_SOUND if tracks == "sound" else _FEED).permission
         if principal.needs or reach_of(principal, permission) is None:
             raise _Refused(HTTPStatus.FORBIDDEN, "this role may not watch")
         stream = self.doors.runtime.stream(words[1])

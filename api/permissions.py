@@ -1,17 +1,18 @@
 """The door of every route: who asks, and how far the policy lets them reach; a route without a permission is refused.
 
-The table is configs/rules/permissions.yaml; `check_declared` holds the routes to it when the program starts.
+The table is configs/rules/permissions.yaml; `check_declared` and `check_below` hold all doors to it at start.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import structlog
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from api.doors import Doors
 from cases.access import Principal
@@ -36,6 +37,20 @@ class Asker:
 
     principal: Principal
     within: Within
+
+
+@dataclass(frozen=True, slots=True)
+class DoorBelow:
+    """A way in that FastAPI never sees. route: as docs/permissions.md shows it. permission: what it asks for."""
+
+    route: str
+    permission: str
+
+
+class Below:
+    """What answers requests before FastAPI does: it says which doors it opens, and asks for their permissions."""
+
+    opens: ClassVar[tuple[DoorBelow, ...]] = ()
 
 
 Dependency: TypeAlias = Callable[[Request], Awaitable[Asker]]
@@ -125,6 +140,29 @@ def check_declared(routes: Sequence[BaseRoute]) -> None:
             route.tags or []
         ):
             raise SettingsInvalid(f"route {route.path} declares no permission; add Depends(require(…))")
+
+
+def check_below(served: ASGIApp, socket: type[object], declared: Sequence[type[Below]]) -> None:
+    """Hold what the web server is given, layer by layer down to FastAPI, and its protocol of WebSockets to `declared`.
+
+    Raises: SettingsInvalid: one of them is not among them, names no door, or asks for a permission that no table has.
+    """
+    layer: object = served
+    found = [socket]
+    while not isinstance(layer, FastAPI):
+        found.append(type(layer))
+        layer = getattr(layer, "app", None)
+        if layer is None:
+            raise SettingsInvalid(f"{found[-1].__name__} answers below FastAPI and does not say what lies behind it")
+    for each in found:
+        if not issubclass(each, tuple(declared)):
+            raise SettingsInvalid(f"{each.__name__} answers below FastAPI and is not declared; add it to DOORS_BELOW")
+    for each in declared:
+        if not each.opens:
+            raise SettingsInvalid(f"{each.__name__} answers below FastAPI and names no door that it opens")
+        for door in each.opens:
+            if door.permission not in table():
+                raise SettingsInvalid(f"{door.route} asks for {door.permission!r}, which is in no table")
 
 
 def permission_of(dependencies: Sequence[object]) -> str | None:

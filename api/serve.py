@@ -19,12 +19,11 @@ import structlog
 import uvicorn
 
 from api.analysis import Orders, Watch, hot_words_of, stages_of
-from api.app import create_app, with_live_files
+from api.app import served
 from api.directory import Directory
 from api.doors import Doors
 from api.http_door import SWEEP_S, Crowd, http_door
 from api.live_rights import LiveRights
-from api.live_socket import live_socket
 from api.playbacks import Playbacks
 from api.stills import Stills
 from api.tickets import Tickets
@@ -111,11 +110,12 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         await record.prepare()
         await uploads.load()
         certificate = runtime.certificates.get("web")
+        application, socket_kind = served(doors)
         server = _WebServer(
             uvicorn.Config(
-                with_live_files(create_app(doors), doors),
+                application,
                 http=http_door(crowd),
-                ws=live_socket(doors),
+                ws=socket_kind,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.app import ROUTERS
+from api.app import DOORS_BELOW, ROUTERS
 from api.permissions import BY_STREAM_KEY, PUBLIC, permission_of
 from cases.access import ROLES
 from cases.rights import Reach, table
@@ -58,11 +58,8 @@ def page() -> str:
                 what = f"`{said}`" if said else ", ".join(sorted(map(str, tags)))
                 rows += [f"| `{method} {context.path}` | {what} |" for method in sorted(route.methods)]
     lines += sorted(rows, key=lambda row: row.split()[2])
-    lines += [
-        "| `GET /live/{stream_id}/ws` (WebSocket) | `streams.watch` |",
-        "| `GET /live/{stream_id}/index.m3u8` and its files | `streams.watch` |",
-        "",
-    ]
+    lines += [f"| {door.route} | `{door.permission}` |" for each in DOORS_BELOW for door in each.opens]
+    lines += [""]
     return "\n".join(lines)
 
 

@@ -1,15 +1,19 @@
 """No route without a permission, no permission without a known role; the paths below FastAPI are held too."""
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar, cast
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.app import ROUTERS
-from api.permissions import PUBLIC, Asker, check_declared, require
+import api.app
+from api.app import DOORS_BELOW, ROUTERS
+from api.doors import Doors
+from api.live_socket import LiveSocket
+from api.permissions import PUBLIC, Asker, Below, DoorBelow, check_below, check_declared, require
 from cases import rights
 from cases.access import ROLES
 from cases.access.principal import ADMINISTRATORS
@@ -71,6 +75,58 @@ def test_a_route_of_a_kind_that_cannot_declare_is_refused() -> None:
     for routes in kinds:
         with pytest.raises(SettingsInvalid, match="of a kind"):
             check_declared(routes)
+
+
+class _Layer(Below):
+    """Something in front of the application."""
+
+    opens: ClassVar[tuple[DoorBelow, ...]] = (DoorBelow("`GET /shortcut`", "streams.watch"),)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class _Undeclared(_Layer):
+    opens = ()
+
+
+class _Mistaken(_Layer):
+    opens = (DoorBelow("`GET /shortcut`", "streams.wach"),)
+
+
+class _Blind:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+def test_a_door_below_fastapi_that_nobody_declared_keeps_the_program_from_starting() -> None:
+    app = FastAPI()
+    check_below(app, LiveSocket, DOORS_BELOW)
+    check_below(_Layer(_Layer(app)), LiveSocket, (*DOORS_BELOW, _Layer))
+    with pytest.raises(SettingsInvalid, match=r"_Layer .* is not declared"):
+        check_below(_Layer(app), LiveSocket, DOORS_BELOW)
+    with pytest.raises(SettingsInvalid, match=r"_Layer .* is not declared"):
+        check_below(_Undeclared(_Layer(app)), LiveSocket, (*DOORS_BELOW, _Undeclared))
+    with pytest.raises(SettingsInvalid, match=r"_Blind .* is not declared"):
+        check_below(app, _Blind, DOORS_BELOW)
+    with pytest.raises(SettingsInvalid, match="does not say what lies behind"):
+        check_below(_Blind(), LiveSocket, DOORS_BELOW)
+    with pytest.raises(SettingsInvalid, match="names no door"):
+        check_below(_Undeclared(app), LiveSocket, (*DOORS_BELOW, _Undeclared))
+    with pytest.raises(SettingsInvalid, match=r"'streams\.wach', which is in no table"):
+        check_below(_Mistaken(app), LiveSocket, (*DOORS_BELOW, _Mistaken))
+
+
+def test_the_program_holds_what_it_gives_the_web_server_to_the_declared_doors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api.app, "create_app", lambda _: FastAPI())
+    doors = cast("Doors", None)
+    api.app.served(doors)
+    monkeypatch.setattr(api.app, "DOORS_BELOW", (LiveSocket,))
+    with pytest.raises(SettingsInvalid, match="LiveFiles"):
+        api.app.served(doors)
 
 
 def test_only_these_few_routes_are_public() -> None:
