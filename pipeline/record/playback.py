@@ -8,10 +8,10 @@ ranges, so what was worked out for one is kept for the next.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Generic, TypeVar
 
 from pipeline.errors import BoxMalformed, EvidenceError, StateConflict, StorageError, ThingUnknown
@@ -50,7 +50,7 @@ _KNOWN = 64  # manifests whose lines are kept
 _CHECKED = 4096  # segment files that were held against their hashes, and did not change since
 _SEEN = 4096  # segment files whose heads, last moments and seams are kept; some kilobytes each
 _LAYOUT = "a fragment a segment, sound handed on"  # another text where the same samples are laid out another way
-_SPANS = 128  # files that players ask for; one of an hour is about 100 kB
+_PIECES = 100_000  # parts and fragments of the files that players ask for, some 200 bytes each
 _HEAD_BYTES = 65_536  # more than any init segment of ours with its stamp, and the first fragment's head
 
 
@@ -65,35 +65,41 @@ class Contents:
     is_ended: bool
 
 
-class _Kept(Generic[Key, Value]):
-    """What was worked out, at most `most` of it; what came first goes first. Safe from several threads."""
+class Kept(Generic[Key, Value]):
+    """What was worked out, of a weight of `most` together; what came first goes first. Safe from several threads."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, weight_of: Callable[[Value], int] = lambda _: 1) -> None:
         self._most = most
+        self._weight_of = weight_of
         self._values: dict[Key, Value] = {}
+        self._weight = 0
+        self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
-        return self._values.get(key)
+        with self._lock:
+            return self._values.get(key)
 
     def put(self, key: Key, value: Value) -> Value:
-        self._values[key] = value
-        while len(self._values) > self._most:
-            with suppress(KeyError, StopIteration, RuntimeError):  # another thread makes room as well
-                del self._values[next(iter(self._values))]
+        with self._lock:
+            old = self._values.pop(key, None)
+            self._weight += self._weight_of(value) - (0 if old is None else self._weight_of(old))
+            self._values[key] = value
+            while self._weight > self._most:
+                self._weight -= self._weight_of(self._values.pop(next(iter(self._values))))
         return value
 
 
 class Playback:
-    """Reads recordings. Safe from several threads. Bounds: 64 manifests, 128 spans, 4,096 names of checked files and of
-    what is known of each."""
+    """Reads recordings. Safe from several threads. Bounds: 64 manifests, spans of 100,000 pieces, 4,096 names of
+    checked files and of what is known of each."""
 
     def __init__(self) -> None:
-        self._contents = _Kept[Path, tuple[tuple[int, int], Contents]](_KNOWN)
-        self._checked = _Kept[tuple[str, int, int], bool](_CHECKED)
-        self._spans = _Kept[tuple[Path, tuple[int, int], float, float, float, str], Span](_SPANS)
-        self._heads = _Kept[str, SegmentHead](_SEEN)
-        self._ranges = _Kept[str, dict[int, tuple[int, int]]](_SEEN)
-        self._seams = _Kept[tuple[str, str], Seam](_SEEN)
+        self._contents = Kept[Path, tuple[tuple[int, int], Contents]](_KNOWN)
+        self._checked = Kept[tuple[str, int, int], bool](_CHECKED)
+        self._spans = Kept[tuple[Path, tuple[int, int], float, float, float, str], Span](_PIECES, _pieces_of)
+        self._heads = Kept[str, SegmentHead](_SEEN)
+        self._ranges = Kept[str, dict[int, tuple[int, int]]](_SEEN)
+        self._seams = Kept[tuple[str, str], Seam](_SEEN)
 
     def contents(self, folder: Path) -> Contents:
         """Raises: EvidenceError: the manifest cannot be read as one. ThingUnknown: there is none."""
@@ -328,6 +334,10 @@ class Playback:
                 raise EvidenceError(f"{line.file} is not what was recorded: its hash differs; run 'onrecord verify'")
             self._checked.put(key, True)
         return raw
+
+
+def _pieces_of(span: Span) -> int:
+    return sum(1 + len(part.fragments or ()) for part in span.parts)
 
 
 def _contents(raw: bytes) -> Contents:

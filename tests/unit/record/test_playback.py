@@ -16,7 +16,7 @@ from pipeline.fmp4.fragments import HEAD_BYTES, walk
 from pipeline.fmp4.init import init_size
 from pipeline.media import Fragment, TracksChanged
 from pipeline.record.manifest import NAME
-from pipeline.record.playback import Playback
+from pipeline.record.playback import Kept, Playback
 from pipeline.record.span_file import tracks_of
 from tests.unit.record.material import GOP, RATE, BrokenDisk, Site, fragments, header
 
@@ -241,3 +241,12 @@ def test_a_file_that_changes_after_it_was_sent_once_is_refused(tmp_path: Path) -
     path.write_bytes(raw)
     with pytest.raises(EvidenceError, match="not what was recorded"):
         list(playback.media(folder, span, 0, span.size_bytes - 1))
+
+
+def test_what_is_kept_between_ranges_is_bounded_by_its_weight() -> None:
+    kept = Kept[str, str](10, len)
+    for key, value in (("a", "xxxx"), ("b", "xxxx"), ("a", "xxx"), ("c", "xxxxx")):
+        assert kept.put(key, value) == value
+    assert [kept.get(key) for key in "abc"] == ["xxx", None, "xxxxx"]
+    kept.put("d", "x" * 11)
+    assert [kept.get(key) for key in "abcd"] == [None] * 4
