@@ -53,6 +53,7 @@ class Bench(StrEnum):
     RECOVERY = "recovery"
     TIMELINE = "timeline"
     ACCESS = "access"
+    SPEECH = "speech"
 
 
 class By(StrEnum):
@@ -366,12 +367,16 @@ def bench(
     by: Annotated[By, typer.Option(help="Of fanout: how the viewers watch.")] = By.WS,
     source: Annotated[Source, typer.Option(help="Of ingest: how the devices publish.")] = Source.RTMP,
     events: Annotated[int, typer.Option(min=50_000, help="Of timeline: how many events are read from.")] = 1_000_000,
+    sounds: Annotated[
+        Path | None,
+        typer.Option("--set", help="Of speech: a folder of your own sound files, with transcripts.tsv (file, text)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine with this build; see docs/benchmarks.md for the method."""
     from api.bench import run
 
-    report = run(name.value, by=by.value, source=source.value, events=events)
+    report = run(name.value, by=by.value, source=source.value, events=events, sounds=sounds)
     typer.echo(json.dumps(report, ensure_ascii=False, indent=None if as_json else 2))
 
 

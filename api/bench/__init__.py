@@ -11,15 +11,20 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def run(name: str, *, by: str = "ws", source: str = "rtmp", events: int = 1_000_000) -> dict[str, object]:
-    """The report of one bench, with what it was measured on. by: of fanout, ws or hls; source: of ingest."""
-    report = _benches(by, source, events)[name]()
+def run(
+    name: str, *, by: str = "ws", source: str = "rtmp", events: int = 1_000_000, sounds: Path | None = None
+) -> dict[str, object]:
+    """The report of one bench, with what it was measured on.
+
+    by: of fanout, ws or hls; source: of ingest; sounds: of speech, the folder of a site's own set.
+    """
+    report = _benches(by, source, events, sounds)[name]()
     report["meta"] = {"bench": name, "machine": machine(), "commit": commit(), **_as_dict(report.pop("method", {}))}
     return report
 
 
-def _benches(by: str, source: str, events: int) -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import access, fanout, fanout_hls, ingest, latency, recovery, timeline
+def _benches(by: str, source: str, events: int, sounds: Path | None) -> dict[str, Callable[[], dict[str, object]]]:
+    from api.bench import access, fanout, fanout_hls, ingest, latency, recovery, speech, timeline
 
     return {
         "ingest": functools.partial(ingest.run, source=source),
@@ -28,6 +33,7 @@ def _benches(by: str, source: str, events: int) -> dict[str, Callable[[], dict[s
         "recovery": recovery.run,
         "timeline": functools.partial(timeline.run, events),
         "access": access.run,
+        "speech": functools.partial(speech.run, sounds),
     }
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,7 @@ class BenchServer:
 
     def cpu_s(self) -> float:
         """User and system CPU seconds the server process has used; its decoder children are not in it."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        return cpu_s_of(self.process.pid)
 
     def child_cpu_s(self) -> float:
         """User and system CPU seconds of its children that live now, and of those it has waited for."""
@@ -53,8 +52,13 @@ class BenchServer:
 
     def rss_bytes(self) -> int:
         """Resident memory without files mapped: what the process itself holds."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()
-        return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+        return rss_bytes_of(self.process.pid)
+
+    def workers(self) -> list[int]:
+        """The process ids of its analysis workers."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [int(each) for each in children if b"pipeline.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
     def add_devices(self, count: int, prefix: str = "bench") -> list[str]:
         """Stream keys of new devices."""
@@ -99,9 +103,21 @@ class BenchServer:
         return items
 
 
+def cpu_s_of(process_id: int) -> float:
+    """User and system CPU seconds that a process has used."""
+    fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def rss_bytes_of(process_id: int) -> int:
+    """Resident memory of a process without files mapped."""
+    fields = Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()
+    return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+
+
 @contextmanager
-def bench_server() -> Iterator[BenchServer]:
-    """A server in a folder of its own, gone afterwards.
+def bench_server(stages: str = "", settings: Mapping[str, str] | None = None) -> Iterator[BenchServer]:
+    """A server in a folder of its own, gone afterwards. stages: of analysis. settings: more of the environment.
 
     Raises: WorkerFailed: it did not start.
     """
@@ -118,8 +134,9 @@ def bench_server() -> Iterator[BenchServer]:
             "ONRECORD_RTMP__PORT": "0",
             "ONRECORD_RTMP__HOST": "127.0.0.1",
             "ONRECORD_LOG__FORMAT": "json",
-            "ONRECORD_ANALYSE__STAGES": "",
+            "ONRECORD_ANALYSE__STAGES": stages,
             "ONRECORD_PULL__ALLOWED_HOSTS": "127.0.0.1",
+            **(settings or {}),
         }
         with (data / "server.log").open("wb") as log:
             process = subprocess.Popen(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from pipeline.simulate.replay import ReplayReport, prepare_loop, replay
-from pipeline.simulate.synthetic import synthetic_stream
+from pipeline.simulate.synthetic import SyntheticStream, synthetic_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Load:
     """What to publish: the same synthetic stream with every key.
 
     clock_file: where given, gets one array a key (u32 count, then float64 monotonic seconds): when each access unit was
-    handed to its socket.
+    handed to its socket. voice: where given, the file of voices/ that every stream says over and over.
     """
 
     host: str
@@ -30,14 +30,15 @@ class Load:
     seconds: float
     bits_per_s: int = 2_000_000
     clock_file: str = ""
+    voice: str = ""
 
 
 async def publish(load: Load) -> ReplayReport:
     """Publish until `load.seconds` are over.
 
-    Raises: PublishRefused, OSError: as `replay`.
+    Raises: PublishRefused, OSError: as `replay`. SettingsInvalid: there is no such voice.
     """
-    loop = prepare_loop(synthetic_stream(load.bits_per_s))
+    loop = prepare_loop(_stream(load))
     sent_at = [array("d") for _ in load.keys] if load.clock_file else None
     report = await replay(load.host, load.port, load.keys, loop, load.seconds, sent_at)
     if sent_at is not None:
@@ -46,6 +47,15 @@ async def publish(load: Load) -> ReplayReport:
                 file.write(struct.pack(">I", len(times)))
                 times.tofile(file)
     return report
+
+
+def _stream(load: Load) -> SyntheticStream:
+    if not load.voice:
+        return synthetic_stream(load.bits_per_s)
+    from pipeline.simulate.sound import voice
+    from pipeline.simulate.spoken import spoken_stream  # libav, which load without a voice goes without
+
+    return spoken_stream(voice(load.voice), load.bits_per_s)
 
 
 def read_sent(path: str) -> "list[array[float]]":

@@ -30,14 +30,15 @@ def spoken_loop(names: Sequence[str]) -> NDArray[np.float32]:
     Raises: SettingsInvalid: there is no such file.
     """
     pause = np.zeros(round(_PAUSE_S * RATE_HZ), np.float32)
-    parts = [part for name in names for part in (pause, _read(name))]
+    parts = [part for name in names for part in (pause, voice(name))]
     said = np.concatenate([*parts[1:], pause])  # the first word comes at once
     said = np.pad(said, (0, -len(said) % FRAME))
     random = np.random.default_rng(len(said))
     return np.asarray(said + _room(random, len(said)), np.float32)
 
 
-def _read(name: str) -> NDArray[np.float32]:
+def voice(name: str) -> NDArray[np.float32]:
+    """(n,) float32, -1..1, 48 kHz mono: the file of this name. Raises: SettingsInvalid: there is no such file."""
     path = VOICES / f"{name}.flac"
     resampler = AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
     try:

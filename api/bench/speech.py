@@ -1,0 +1,101 @@
+"""`onrecord bench speech`: how soon words come, what hearing costs, how often models err; on this machine, with this build."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.analysis import registry_of
+from api.bench import captions
+from api.bench.speech_models import Measured, gain_8, method, model_figures
+from api.bench.speech_set import VOICES, read_set, scene, script_text
+from api.bench.speech_sound import METHOD as SOUND_METHOD
+from api.bench.speech_sound import sound_path
+from models.entries import Engine, Entry, Task
+from models.registry import Ready, Registry, State, has_engine
+from pipeline.analyse.order import Order
+from pipeline.errors import ModelError
+from pipeline.logs import configure
+from pipeline.settings import Settings, load
+from pipeline.worker import Models
+
+_DEMO = (
+    "measured with a demonstration model: it understands the synthetic voices of this project and nothing else, and no figure of "
+    "it says how real speech would be heard"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured. seconds: of the scene, live."""
+
+    devices: int = 4
+    seconds: float = 79.5
+    rounds: int = 2
+
+
+def run(sounds: Path | None = None, scale: Scale | None = None) -> dict[str, object]:
+    """The report. sounds: a folder with a set of one's own.
+
+    Raises: SettingsInvalid: the set or the settings do not hold. ModelError: no speech model may be loaded.
+    WorkerFailed: the server, its worker or their words did not come.
+    """
+    scale = scale or Scale()
+    load_began = os.getloadavg()[0]
+    told = read_set(sounds or VOICES)
+    settings = load(None)
+    configure(settings.log)
+    registry = registry_of(settings)
+    default = registry.choose(Task.SPEECH, settings.speech.model)
+    report: dict[str, object] = {"model": default.name, "is_demo": default.is_demo, **sound_path(scale.rounds)}
+    report |= captions.live(_environment(registry, default), scale.devices, scale.seconds)
+    with tempfile.TemporaryDirectory(prefix="onrecord-bench-") as folder:
+        models = Models(_order(settings, registry, Path(folder)))
+        basis = default if default.engine is Engine.FASTER_WHISPER else registry.entry("whisper-demo-zh")
+        gain = gain_8(registry.ready(basis.name), models.load(basis.name), scene(), script_text(), scale.rounds)
+        share = float(str(report["sound_core_share_per_stream"]))
+        report |= gain.report()
+        report["models"] = [
+            model_figures(each.entry, models.load(each.entry.name), Measured(told, share, scale.rounds))
+            for each in map(registry.ready, _here(registry))
+        ]
+    report["load"] = {"before": load_began, "after": os.getloadavg()[0], "cores": os.cpu_count()}
+    report["method"] = " ".join(
+        [
+            *([_DEMO + "."] if default.is_demo else []), SOUND_METHOD.format(rounds=scale.rounds),
+            captions.method(scale.devices), method(sounds, gain.utterances, scale.rounds),
+        ]
+    )  # fmt: skip
+    return report
+
+
+def _here(registry: Registry) -> list[str]:
+    """Speech models that may be loaded."""
+    return [
+        each.name
+        for each in registry.entries
+        if each.task is Task.SPEECH
+        and registry.state(each) is State.HERE
+        and has_engine(each)
+        and _is_ready(registry, each)
+    ]
+
+
+def _is_ready(registry: Registry, entry: Entry) -> bool:
+    try:
+        return isinstance(registry.ready(entry.name), Ready)
+    except ModelError:
+        return False
+
+
+def _environment(registry: Registry, default: Entry) -> dict[str, str]:
+    """The bench's server has a data folder of its own; its models are those of these settings."""
+    return {"ONRECORD_MODELS__FOLDER": str(registry.folder.resolve()), "ONRECORD_SPEECH__MODEL": default.name}
+
+
+def _order(settings: Settings, registry: Registry, data: Path) -> Order:
+    models, speech = settings.models, settings.speech
+    return Order(
+        "bench", "", "", data=str(data), registry=str(models.registry or ""), models_folder=str(registry.folder),
+        accept_noncommercial=models.accept_noncommercial, device=speech.device, threads=1, language=speech.language,
+    )  # fmt: skip
