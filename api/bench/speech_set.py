@@ -6,7 +6,7 @@ from typing import Final
 
 import av.error
 
-from models.base import Samples
+from models.base import RATE_HZ, Samples
 from models.speech.sounds import sound_file, table
 from pipeline.errors import SettingsInvalid
 
@@ -46,13 +46,14 @@ def script() -> list[dict[str, str]]:
     return table(VOICES / "scene.tsv")
 
 
-def script_text() -> str:
-    return "".join(line["text"] for line in script())
+def script_text(until_s: float = 1e9) -> str:
+    """Of the lines that end before this second."""
+    return "".join(line["text"] for line in script() if float(line["end"]) < until_s)
 
 
-def scene() -> Samples:
-    """The scene, 16 kHz."""
-    return sound_file(VOICES / "scene.flac")
+def scene(until_s: float = 1e9) -> Samples:
+    """The scene up to this second, 16 kHz."""
+    return sound_file(VOICES / "scene.flac")[: round(until_s * RATE_HZ)]
 
 
 def _sound(folder: Path, name: str) -> Samples:
