@@ -45,7 +45,7 @@ def test_the_same_number_in_another_stream_is_another_utterance() -> None:
 
 
 def test_what_a_stream_said_is_its_finals_in_their_order_whenever_they_came() -> None:
-    came = [shown(2, 103.0, "再见", is_final=True), shown(1, 102.5, "您好", is_final=True), shown(3, 103.1, "等等")]
+    came = [shown(2, 102.5, "再见", is_final=True), shown(1, 103.0, "您好", is_final=True), shown(3, 103.1, "等等")]
     assert finals_of(came) == {"st_1": "您好再见"}
 
 
