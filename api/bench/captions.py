@@ -58,7 +58,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Seconds, one an utterance. late_s: what the worker says of how long the final waited for the model."""
+    """Seconds, one an utterance: from the beginning of speech to its first words, from its end to its final ones."""
 
     first_s: tuple[float, ...]
     final_s: tuple[float, ...]
@@ -103,7 +103,10 @@ def _place(shown: Shown) -> tuple[str, int, float]:
 
 
 class Screen:
-    """What one listener is shown; read in a thread of its own."""
+    """What one listener is shown; read in a thread of its own.
+
+    Bound: what is said while a bench runs, some captions a second.
+    """
 
     def __init__(self, server: BenchServer) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{server.port}/api/v1/captions")
