@@ -12,7 +12,7 @@ from typing import Final
 
 from api.bench import commit, machine
 from api.bench.captions import publish, speaking_server, started
-from api.bench.server import BenchServer, cpu_s_of, rss_bytes_of
+from api.bench.server import cpu_s_of, rss_bytes_of
 from api.bench.soak import MIB, Sample, slope_mib_per_h
 from pipeline.errors import WorkerFailed
 
@@ -22,7 +22,7 @@ _MARGIN_S: Final = 10.0
 METHOD: Final = (
     "One worker of a bench server hears {streams} streams that say the project's scene over and over (see `onrecord bench speech`) "
     "for {minutes:g} minutes. Its resident memory without mapped files is read from /proc every {sample:g} s after {warm_up:g} s; "
-    "the slope is a least-squares line. Partials are shown or given up as the worker finds fit on this machine."
+    "the slope is a least-squares line. ladder_step: what the worker gave up at the end: 0 nothing, 1 words while somebody speaks, up to 4; gap_s: what was left to a later look."
 )
 
 
@@ -42,7 +42,8 @@ def run(minutes: float, streams: int) -> dict[str, object]:
             if server.workers() != [worker]:
                 raise WorkerFailed("the worker was begun anew meanwhile; its memory says nothing")
             words = server.metric("onrecord_analysis_utterances_total")
-            gap_s = _gap_s(server)
+            gap_s = round(server.metric("onrecord_analysis_gap_seconds_total"), 1)
+            step = int(server.metric("onrecord_analysis_step"))
         finally:
             child.stop()
         del screen, found
@@ -52,7 +53,7 @@ def run(minutes: float, streams: int) -> dict[str, object]:
         "ran_s": round(ran_s), "streams": streams, "samples": len(samples), "rss_slope_mib_per_h": round(slope, 2),
         "rss_slope_standard_error": round(error, 2), "rss_mib_max": max(sizes), "rss_mib_first": sizes[0],
         "rss_mib_last": sizes[-1], "rss_mib_course": sizes[:: max(1, len(sizes) // 20)], "utterances": int(words),
-        "gap_s": gap_s, "worker_core_share": round(share, 3), "load": os.getloadavg()[0],
+        "gap_s": gap_s, "ladder_step": step, "worker_core_share": round(share, 3), "load": os.getloadavg()[0],
         "meta": {
             "bench": "worker_soak", "machine": machine(), "commit": commit(),
             "method": METHOD.format(streams=streams, minutes=minutes, sample=_SAMPLE_S, warm_up=_WARM_UP_S),
@@ -67,10 +68,6 @@ def _watch(worker: int, end_s: float) -> list[Sample]:
         samples.append(Sample(time.monotonic(), rss_bytes_of(worker), 0, 0))
         time.sleep(_SAMPLE_S)
     return samples
-
-
-def _gap_s(server: BenchServer) -> float:
-    return round(server.metric("onrecord_analysis_gap_seconds_total"), 1)
 
 
 def main() -> None:
