@@ -131,6 +131,7 @@ def demo(
             "data": data,
             "api": settings.api.model_copy(update={"host": "127.0.0.1", "port": port}),
             "rtmp": settings.rtmp.model_copy(update={"host": "127.0.0.1", "port": rtmp_port}),
+            "speech": settings.speech.model_copy(update={"model": settings.speech.model or "whisper-demo-zh"}),
         }
     )
     _run(functools.partial(run, is_headless=headless, seconds=seconds), settings)

@@ -105,6 +105,8 @@ class Registry:
     def choose(self, task: Task, name: str = "") -> Entry:
         """The model called `name`; without one, the first for this task whose files and engine are here.
 
+        One that was made to show is never taken unasked: on real speech it writes confident nonsense.
+
         Raises: ModelMissing: the sentence says what to do.
         """
         if name:
@@ -114,14 +116,18 @@ class Registry:
                     f"{name} is a model for {entry.task}, not for {task}; 'onrecord models list' shows all"
                 )
             return entry
-        for entry in self.entries:
-            if (
-                entry.task is task
-                and self._may_be_used(entry)
-                and self.state(entry) is State.HERE
-                and has_engine(entry)
-            ):
+        here = [
+            entry for entry in self.entries
+            if entry.task is task and self._may_be_used(entry) and self.state(entry) is State.HERE and has_engine(entry)
+        ]  # fmt: skip
+        for entry in here:
+            if not entry.is_demo:
                 return entry
+        if here:
+            raise ModelMissing(
+                f"only {here[0].name} is here for {task}, a model for demonstration that does not know real voices; "
+                f"bring a real one ('onrecord models list'), or name it in {task}.model to try it"
+            )
         raise ModelMissing(f"no model for {task} is here; 'onrecord models list' shows which could be brought")
 
     def ready(self, name: str) -> Ready:

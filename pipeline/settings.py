@@ -479,7 +479,8 @@ class SpeechSettings(Section):
     """What is said, as words."""
 
     model: str = Field(
-        "", description="Name in configs/models.yaml; empty: the first speech model whose files are here."
+        "",
+        description="Name in configs/models.yaml; empty: the first whose files are here, never the demonstration model.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU where there is one.")
     threads: int = Field(0, ge=0, le=64, description="CPU threads of the model; 0: as measured when it is loaded.")

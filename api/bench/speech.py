@@ -15,7 +15,7 @@ from api.bench.speech_sound import sound_path
 from models.entries import Engine, Entry, Task
 from models.registry import Ready, Registry, State, has_engine
 from pipeline.analyse.order import Order
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, ModelMissing
 from pipeline.logs import configure
 from pipeline.settings import Settings, load
 from pipeline.worker import Models
@@ -53,7 +53,7 @@ def run(sounds: Path | None = None, scale: Scale | None = None) -> dict[str, obj
     settings = load(None)
     configure(settings.log)
     registry = registry_of(settings)
-    default = registry.choose(Task.SPEECH, settings.speech.model)
+    default = _default(registry, settings.speech.model)
     report: dict[str, object] = {"model": default.name, "is_demo": default.is_demo, **sound_path(scale.rounds)}
     report |= captions.live(_environment(registry, default), scale.devices, scale.seconds)
     with tempfile.TemporaryDirectory(prefix="onrecord-bench-") as folder:
@@ -81,6 +81,14 @@ def run(sounds: Path | None = None, scale: Scale | None = None) -> dict[str, obj
         ]
     )  # fmt: skip
     return report
+
+
+def _default(registry: Registry, name: str) -> Entry:
+    """The model that a server would use; where it would use none, the one that ships. Raises: ModelError."""
+    try:
+        return registry.choose(Task.SPEECH, name)
+    except ModelMissing:
+        return registry.choose(Task.SPEECH, name or _SHIPPED)
 
 
 def _here(registry: Registry) -> list[str]:

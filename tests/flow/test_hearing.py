@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.slow, needs("ffmpeg")]
 SPOKEN_S = 22.0
 """Of the scene: six lines of two people, from the greeting to an answer."""
 MODEL = "whisper-demo-zh@1"
+DEMO = {"ONRECORD_SPEECH__MODEL": "whisper-demo-zh"}
 
 
 def script(until_s: float) -> str:
@@ -115,7 +116,7 @@ def watched(server: Server, stream_id: str, token: str) -> Iterator[None]:
 @contextlib.contextmanager
 def hearing(folder: Path, workers: int, **more: str) -> Iterator[tuple[Server, str]]:
     """A server that hears, with a camera of an officer who is at the only case; and the camera's key."""
-    settings = {"ONRECORD_ANALYSE__STAGES": "speech", "ONRECORD_ANALYSE__WORKERS": str(workers), **more}
+    settings = {"ONRECORD_ANALYSE__STAGES": "speech", "ONRECORD_ANALYSE__WORKERS": str(workers), **DEMO, **more}
     with Server(folder / "data", settings) as server:
         key = server.add_device("camera")
         device_id = next(each["device_id"] for each in server.ask("/api/v1/devices", token=admin(server)).items())
@@ -285,7 +286,8 @@ def test_without_a_model_the_stage_is_off_and_says_why_and_the_rest_works(tmp_pa
     tree = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     tree["models"] = [each for each in tree["models"] if not each.get("is_demo")]
     (tmp_path / "models.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
-    settings = {"ONRECORD_ANALYSE__STAGES": "speech", "ONRECORD_MODELS__REGISTRY": str(tmp_path / "models.yaml")}
+    registry = {"ONRECORD_MODELS__REGISTRY": str(tmp_path / "models.yaml")}
+    settings = {"ONRECORD_ANALYSE__STAGES": "speech", **registry, **DEMO}
     with Server(tmp_path / "data", settings) as server:
         server.publish(server.add_device("camera"))
         server.live_id("camera")

@@ -142,7 +142,8 @@ def test_an_unknown_model_and_a_broken_registry_are_told_without_a_traceback(tmp
 
 
 def test_the_doctor_says_that_the_demo_model_is_for_demonstration_only(tmp_path: Path) -> None:
-    answer = onrecord(tmp_path, "doctor", "--json", ONRECORD_SPEECH__DEVICE="cpu")
+    model = {"ONRECORD_SPEECH__MODEL": "whisper-demo-zh"}
+    answer = onrecord(tmp_path, "doctor", "--json", ONRECORD_SPEECH__DEVICE="cpu", **model)
     found = {each["check"]: each for each in json.loads(answer.stdout)["findings"]}
     assert answer.returncode == 0
     assert found["speech model"]["verdict"] == "warning"

@@ -18,7 +18,9 @@ def of(data: Path, *entries: dict[str, object], name: str = "") -> dict[str, Fin
 
 
 def test_the_demo_is_for_demonstration_only(tmp_path: Path) -> None:
-    found = of(tmp_path)
+    alone = of(tmp_path)["speech model"]
+    assert (alone.verdict, "does not know real voices" in alone.found) == (Verdict.WARNING, True)
+    found = of(tmp_path, name="whisper-demo-zh")
     assert found["speech model"].verdict is Verdict.WARNING
     assert "for demonstration; not for real speech" in found["speech model"].found
     assert "onrecord models pull" in found["speech model"].remedy
