@@ -480,7 +480,7 @@ class SpeechSettings(Section):
 
     model: str = Field(
         "",
-        description="Name in configs/models.yaml; empty: the first whose files are here, never the demonstration model.",
+        description="Name in configs/models.yaml; empty: the first that is here, never the demonstration model.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU where there is one.")
     threads: int = Field(0, ge=0, le=64, description="CPU threads of the model; 0: as measured when it is loaded.")

@@ -60,12 +60,13 @@ class Models:
         self._calibrations = Calibrations(Path(order.data) / "analysis" / "calibrations.json")
 
     def entry(self, name: str) -> SpeechEntry:
-        """The model of this name; the voice detector that goes with every one is checked too.
+        """The model of this name; the voice detector is checked too, where it is listed.
 
         Raises: ModelError: one is not here, or not verified.
         """
         registry = self._registry()
-        registry.ready(_DETECTOR)
+        if any(each.name == _DETECTOR for each in registry.entries):
+            registry.ready(_DETECTOR)
         return _speech_entry(registry.ready(name))
 
     def load(self, name: str) -> Loaded:
