@@ -18,7 +18,8 @@ KINDS = (
     "SignedIn", "SignedOut", "SignInRefused", "PasswordSet", "SecondFactorSet", "SecondFactorRemoved",
     "RecoveryCodeUsed", "UserAdded", "UserChanged", "UserDisabled", "UserEnabled", "DevicesAssigned", "UnitPlaced",
     "TokenMade", "LinkMade", "DeviceAdded", "DeviceRevoked", "DeviceKeyReplaced", "ViewStarted", "ViewEnded",
-    "PlaybackStarted", "PlaybackEnded", "StillTaken", "WordsFetched", "ItemFetched", "UploadReceived", "ApprovalAsked",
+    "PlaybackStarted", "PlaybackEnded", "StillTaken", "ClipMade", "WordsFetched", "ItemFetched", "UploadReceived",
+    "ApprovalAsked",
     "ApprovalDecided", "ApprovalWithdrawn", "RecordingWithheld", "RecordingReleased", "ExportMade", "MemberAdded",
     "MemberRemoved",
 )  # fmt: skip

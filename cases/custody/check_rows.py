@@ -15,6 +15,7 @@ from cases.store.tables import (
     attach_rules,
     bindings,
     cases,
+    clips,
     decisions,
     items,
     links,
@@ -55,6 +56,7 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "decisions": select(_key(decisions.c.approval_id, decisions.c.by), decisions),
     "withheld": select(_key(withheld.c.recording_id, withheld.c.officer_id), withheld),
     "uploads": select(uploads),
+    "clips": select(clips),
 }  # fmt: skip
 
 
@@ -96,6 +98,7 @@ class Expected:
             "RecordingWithheld": self._withheld,
             "RecordingReleased": self._released,
             "UploadReceived": self._upload_received,
+            "ClipMade": self._clip_made,
         }
 
     def take(self, fact: Fact) -> None:
@@ -247,6 +250,19 @@ class Expected:
             "item_id": body["item_id"], "recording_id": media["recording_id"] if isinstance(media, dict) else None,
             "sha256": body["sha256"], "size_bytes": body["size_bytes"], "type": body["type"], "name": body["name"],
             "unit": body["unit"], "sent_by": fact.by, "received_us": fact.at_us,
+        })  # fmt: skip
+
+    def _clip_made(self, fact: Fact) -> None:
+        body = fact.body
+        media = body["media"]
+        if not isinstance(media, dict):
+            raise TypeError("media")
+        self._add("clips", {
+            "clip_id": body["clip_id"], "case_id": fact.case_id, "item_id": body["item_id"],
+            "recording_id": media["recording_id"], "approval_id": body["approval_id"], "sha256": body["sha256"],
+            "size_bytes": body["size_bytes"], "start_ms": body["start_ms"], "end_ms": body["end_ms"],
+            "cut_from_ms": body["cut_from_ms"], "cut_until_ms": body["cut_until_ms"], "made_by": fact.by,
+            "made_us": fact.at_us,
         })  # fmt: skip
 
     def _recording_started(self, fact: Fact) -> None:

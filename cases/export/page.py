@@ -30,7 +30,7 @@ _KINDS = {
     "WordsHeard": "话语", "WordsCorrected": "话语核对更正", "WordsFetched": "调阅话语文字", "AnalysisGap": "分析缺口",
     "AnalysisGapClosed": "分析补齐", "AnalysisEased": "分析降级",
     "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "UploadAhead": "所述拍摄时间晚于收到",
-    "ItemFetched": "取走副本", "StillTaken": "截取照片",
+    "ItemFetched": "取走副本", "StillTaken": "截取照片", "ClipMade": "截取片段",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",

@@ -567,15 +567,15 @@ class Check:
             body = entry["body"]
             files = self._told.setdefault(str(body.get("recording_id")), {})
             files[str(body.get("file"))] = (body.get("sha256"), body.get("size_bytes"))
-        elif entry["kind"] == "UploadReceived":
+        elif entry["kind"] in ("UploadReceived", "ClipMade"):
             self._sent.add(str(entry["body"].get("sha256")))
 
     def _check_sent(self):
-        """Files that were sent in: each is there and is what the log says, and there is no other."""
+        """Files that were sent in, and clips: each is there and is what the log says, and there is no other."""
         for sha256 in sorted(self._sent):
             path = "files/" + sha256
             if path not in self._sizes:
-                self._note(path, "file_missing", "the events tell that it was sent in")
+                self._note(path, "file_missing", "the events tell that it was sent in or cut")
             elif path in self._hashes and self._hashes[path][0] != sha256:
                 self._note(path, "hash_differs", "it is not the file that the events tell of")
         for path in sorted(self._sizes):

@@ -19,7 +19,7 @@ from cases.custody import checkpoint
 from cases.export import page, standalone
 from cases.export.case_file import CaseFile, Entry, folder_of
 from cases.export.pack import Pack, Spool, chunks_of, index, lines_of
-from cases.facts import JsonValue, canonical, parse_entry
+from cases.facts import Fact, JsonValue, canonical, parse_entry
 from cases.uploads import kept
 from pipeline.errors import EvidenceError
 from pipeline.record.chain_check import ChainReader
@@ -65,6 +65,9 @@ async def export(
         raise
 
 
+_OF_CLIP = ("clip_id", "item_id", "approval_id", "media", "start_ms", "end_ms", "is_exact", "segments")
+
+
 class _Writing:
     def __init__(
         self, file: CaseFile, data: Path, pack: Pack, signer: Signer, by: str, progress: Progress
@@ -90,17 +93,18 @@ class _Writing:
         await self._stream("timeline.json", _timeline(self._file.entries(with_proofs=False)))
         await self._stream("entries.jsonl", _entries(self._file.entries(with_proofs=True)))
         told, sent = await anyio.to_thread.run_sync(self._pack.spool), await anyio.to_thread.run_sync(self._pack.spool)
+        derived = await anyio.to_thread.run_sync(self._pack.spool)
         defects = 0
         async for recording in self._file.recordings():
             defects += await anyio.to_thread.run_sync(self._recording, recording, told)
         async for each in self._sent():
-            defects += await anyio.to_thread.run_sync(self._sent_file, *each, sent)
+            defects += await anyio.to_thread.run_sync(self._sent_file, *each, sent, derived)
         tree: dict[str, JsonValue] = {
             "format": standalone.FORMAT, "version": standalone.VERSION, "log_id": self._file.signed.head.log_id,
             "head_size": self._file.signed.head.size, "as_of": self._file.signed.head.at, "exported_by": self._by,
-            "events": covered, "later_events": later, **about, "derivatives": [],
+            "events": covered, "later_events": later, **about,
         }  # fmt: skip
-        lists = {"recordings": told, "sent": sent, "files": self._pack.files}
+        lists = {"recordings": told, "derivatives": derived, "sent": sent, "files": self._pack.files}
         sha256 = await self._write("index.json", index(tree, lists), is_listed=False)
         note = checkpoint.sign_text(
             self._file.signed.head.log_id, f"onrecord/{self._file.signed.head.log_id} export\n{sha256}\n", self._signer
@@ -196,20 +200,27 @@ class _Writing:
         if copied != (line.sha256, line.size_bytes):
             note(line.file, "hash_differs", "it is not the file that the manifest names")
 
-    async def _sent(self) -> AsyncIterator[tuple[str, str]]:
-        """SHA-256 and name of each file that was sent in, once, as the events tell it."""
-        seen: set[str] = set()
+    async def _sent(self) -> AsyncIterator[tuple[Fact, bool]]:
+        """The facts that tell of files, and whether the file is told of for the first time. One sent in comes once."""
+        seen: dict[str, set[str]] = {"UploadReceived": set(), "ClipMade": set()}
         async for entries in self._file.entries(with_proofs=False):
             for fact in (each.fact for each in entries):
                 sha256 = str(fact.body.get("sha256"))
-                if fact.kind == "UploadReceived" and sha256 not in seen:
-                    seen.add(sha256)
-                    yield sha256, str(fact.body.get("name"))
+                if fact.kind == "ClipMade" or (fact.kind == "UploadReceived" and sha256 not in seen[fact.kind]):
+                    yield fact, not any(sha256 in each for each in seen.values())
+                    seen[fact.kind].add(sha256)
 
-    def _sent_file(self, sha256: str, name: str, sent: Spool) -> int:
+    def _sent_file(self, fact: Fact, is_first: bool, sent: Spool, derived: Spool) -> int:
         """Copy it as it is; one that is gone is said in the index. How many defects that are."""
+        sha256 = str(fact.body.get("sha256"))
         path, to = kept.path_of(self._data, sha256), f"files/{sha256}"
-        sent.add({"path": to, "name": name})
+        if fact.kind == "ClipMade":
+            named = {name: fact.body.get(name) for name in _OF_CLIP}
+            derived.add({"path": to, "name": str(fact.body.get("title")), "made_by": fact.by, **named})
+        else:
+            sent.add({"path": to, "name": str(fact.body.get("name"))})
+        if not is_first:
+            return 0
         if not _is_regular(path):
             return 1
         try:

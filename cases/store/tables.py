@@ -265,6 +265,27 @@ Index("uploads_sha256", uploads.c.sha256)
 Index("uploads_unit", uploads.c.unit)
 Index("uploads_case", uploads.c.case_id)
 
+clips = Table(
+    "clips",
+    metadata,
+    Column("clip_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
+    Column("recording_id", Text, ForeignKey("recordings.recording_id"), nullable=False),
+    Column("approval_id", Text, ForeignKey("approvals.approval_id"), nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", _Long, nullable=False),
+    Column("start_ms", _Long, nullable=False),
+    Column("end_ms", _Long, nullable=False),
+    Column("cut_from_ms", _Long, nullable=False),
+    Column("cut_until_ms", _Long, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_us", _Long, nullable=False),
+)
+"""Cut out of recordings and kept as files of cases. start_ms, end_ms: as asked for; cut_…: what the file shows."""
+Index("clips_sha256", clips.c.sha256)
+Index("clips_case", clips.c.case_id, clips.c.made_us)
+
 heads = Table(
     "heads",
     metadata,

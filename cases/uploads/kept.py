@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cases.uploads.parts import sync_folder
@@ -30,7 +31,7 @@ def keep(data: Path, part: Path, sha256: str) -> Path:
     path = path_of(data, sha256)
     with mapped(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        if not path.exists():
+        with suppress(FileExistsError):  # the same file is kept already, or by another one at this moment
             os.link(part, path)
             path.chmod(0o440)
         sync_folder(path.parent)

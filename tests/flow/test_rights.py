@@ -131,6 +131,8 @@ PLAIN = [
          body={"officer_id": "x", "reason": "r"}, ok=(404,)),
     Door("POST", "/api/v1/recordings/rec_none/released", "archivist security_admin",
          body={"officer_id": "x", "reason": "r"}, ok=(404,)),
+    Door("POST", "/api/v1/recordings/rec_none/clips", "commander handler archivist",
+         body={"case_id": "case_none", "start_s": 0, "end_s": 1}, ok=(404,)),
     Door("GET", "/api/v1/exports/exp_none", "commander handler archivist", ok=(404,)),
     Door("GET", "/api/v1/exports/exp_none/file", "commander handler archivist", ok=(404,)),
     Door("GET", "/api/v1/audit", "audit_admin"),

@@ -11,7 +11,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   note: ["NoteAdded"],
   case: [
     "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
-    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "UploadAhead", "ItemFetched",
+    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "UploadAhead", "ItemFetched", "ClipMade",
   ],
 };
 
