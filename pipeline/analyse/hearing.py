@@ -22,6 +22,8 @@ from pipeline.events import WordsHeard
 _FROM_THE_START_S: Final = 0.5
 _SOON_S: Final = 0.3
 _SHORTEST_PARTIAL_S: Final = 0.4
+_NEARLY_OVER_S: Final = 0.16
+"""Longer than a stop within a word; an utterance ends after 0.384 s of it."""
 
 
 class Removed(Protocol):
@@ -162,7 +164,8 @@ class Hearing:
                     is_long = each.utterance.end_s - each.utterance.start_s >= _SHORTEST_PARTIAL_S
                     is_heard = not self._is_unheard(each.utterance)
                     wish = Wanted(each.utterance.number, each.utterance, False)
-                    self.growing, self._open = (wish if is_long and is_heard else None), each.utterance.number
+                    is_asked = is_long and is_heard and not _is_quiet(each.utterance)
+                    self.growing, self._open = (wish if is_asked else None), each.utterance.number
                 case UtteranceEnded():
                     self.growing = self._open = None
                     utterance = each.utterance
@@ -188,6 +191,11 @@ class Hearing:
             self._work.stream_id, utterance.number, round(utterance.start_s, 3), round(utterance.end_s, 3), text,
             settled, is_final, round(late_s, 3), speaker,
         )  # fmt: skip
+
+
+def _is_quiet(utterance: Utterance) -> bool:
+    """Whether its end is silence: its final words are near, and must not wait for another look at the same."""
+    return utterance.end_s - utterance.start_s - utterance.voiced[-1][1] >= _NEARLY_OVER_S
 
 
 def _ms(seconds: float) -> int:

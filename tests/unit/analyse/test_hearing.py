@@ -201,3 +201,14 @@ def test_words_of_a_smaller_model_carry_its_name_and_its_span() -> None:
     ear.answer(second)
     assert [(each.model, each.by) for each in ear.words()] == [("small@1", "small@1"), ("made@1", "made@1")]
     assert [each.model for each in ear.told if each.events] == ["small@1", ""]
+
+
+def test_a_speaker_who_has_stopped_is_not_looked_at_again_before_the_final_words() -> None:
+    ear = Ear()
+    ear.hear(0.0, (0.5, 1.75), until_s=1.75)
+    assert ear.hearing.growing is not None, "somebody speaks"
+    ear.hear(1.75, until_s=2.0)
+    assert ear.hearing.growing is None, "the final words are near, and must not wait for a look at the same sound"
+    assert ear.wanted == []
+    ear.hear(2.0, (2.0, 2.5), until_s=2.5)
+    assert ear.hearing.growing is not None, "the pause was one within the utterance"
