@@ -53,9 +53,9 @@ def run(sounds: Path | None = None, scale: Scale | None = None) -> dict[str, obj
     settings = load(None)
     configure(settings.log)
     registry = registry_of(settings)
-    default = _default(registry, settings.speech.model)
+    default = default_model(registry, settings.speech.model)
     report: dict[str, object] = {"model": default.name, "is_demo": default.is_demo, **sound_path(scale.rounds)}
-    report |= captions.live(_environment(registry, default), scale.devices, scale.seconds)
+    report |= captions.live(environment(registry, default), scale.devices, scale.seconds)
     with tempfile.TemporaryDirectory(prefix="onrecord-bench-") as folder:
         models = Models(_order(settings, registry, Path(folder)))
         loaded = functools.cache(models.load)
@@ -83,7 +83,7 @@ def run(sounds: Path | None = None, scale: Scale | None = None) -> dict[str, obj
     return report
 
 
-def _default(registry: Registry, name: str) -> Entry:
+def default_model(registry: Registry, name: str) -> Entry:
     """The model that a server would use; where it would use none, the one that ships. Raises: ModelError."""
     try:
         return registry.choose(Task.SPEECH, name)
@@ -110,7 +110,7 @@ def _is_ready(registry: Registry, entry: Entry) -> bool:
         return False
 
 
-def _environment(registry: Registry, default: Entry) -> dict[str, str]:
+def environment(registry: Registry, default: Entry) -> dict[str, str]:
     """The bench's server has a data folder of its own; its models are those of these settings."""
     return {"ONRECORD_MODELS__FOLDER": str(registry.folder.resolve()), "ONRECORD_SPEECH__MODEL": default.name}
 

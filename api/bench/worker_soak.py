@@ -10,11 +10,14 @@ import sys
 import time
 from typing import Final
 
+from api.analysis import registry_of
 from api.bench import commit, machine
 from api.bench.captions import publish, speaking_server, started
 from api.bench.server import cpu_s_of, rss_bytes_of
 from api.bench.soak import MIB, Sample, slope_mib_per_h
+from api.bench.speech import default_model, environment
 from pipeline.errors import WorkerFailed
+from pipeline.settings import load
 
 _WARM_UP_S: Final = 120.0
 _SAMPLE_S: Final = 10.0
@@ -29,7 +32,10 @@ METHOD: Final = (
 def run(minutes: float, streams: int) -> dict[str, object]:
     """The report. Raises: WorkerFailed: streams or words did not come, or the worker was another one at the end."""
     seconds = minutes * 60
-    with speaking_server({}) as (server, screen):
+    asked = load(None)
+    registry = registry_of(asked)
+    settings = environment(registry, default_model(registry, asked.speech.model))
+    with speaking_server(settings) as (server, screen):
         known = frozenset(str(row["stream_id"]) for row in server.streams())
         child = publish(server, server.add_devices(streams, "speaker"), seconds + _MARGIN_S)
         try:
