@@ -54,6 +54,8 @@ class _Live:
     stream: Followed
     coverage: Coverage = field(default_factory=Coverage)
     behind_s: float = 0.0
+    covered_token: int = 0
+    """Of the worker that covered something last."""
     told_to_s: float = 0.0
     """Holes before this are told."""
     is_offered: bool = False
@@ -289,7 +291,6 @@ class Desk:
             return None  # withdrawn meanwhile, of a worker that lost it, or told again
         if live is not None:
             live.behind_s = report.behind_s
-        is_new_worker = report.token > fence.token
         fence.token, fence.number = report.token, report.number
         self.reports += 1
         seen = self._coverage(work.recording_id, work.stage, report.model)
@@ -303,7 +304,8 @@ class Desk:
             if live is not None:
                 live.coverage.add(span.start_s, span.end_s)
                 said = report.reason if report.state == "running" else ""
-                cause = said or ("worker_lost" if is_new_worker else "behind")
+                cause = said or ("behind" if report.token == live.covered_token else "worker_lost")
+                live.covered_token = report.token
                 self._tell_holes(live, span.start_s, cause)
         if report.state == "done":
             self._done(work, live, report.model)

@@ -37,6 +37,11 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The wall's tests first: they need the demo's first 45 s, before its planned faults."""
+    items.sort(key=lambda item: "e2e/test_wall" not in item.nodeid)
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """A demo that runs: its address, its one-time sign-in link, its data folder."""

@@ -199,6 +199,7 @@ async def test_a_hole_between_two_workers_is_told_and_looked_at_once_its_media_i
         second = await room.claim()
         assert (second.work, second.token > first.token) == (first.work, True)
         room.stream.position_s = 21.0
+        await room.report(second, 0.0, 0.0)  # captions alone
         await room.report(second, 17.5, 20.0, words(18.0))
         (gap,) = room.of(AnalysisGap)
         assert isinstance(gap, AnalysisGap)
