@@ -168,6 +168,7 @@ ELSEWHERE = {
     "GET /api/v1/session/directory": "test_directory",
     "GET /api/v1/session/directory/callback": "test_directory",
     "GET /api/v1/events": "below: what a tail tells",
+    "GET /live/{stream_id}/ws?tracks=sound": "test_hearing: the door of workers",
     "GET /api/v1/captions": "test_hearing: who watches hears",
     "POST /api/v1/cases/{case_id}/recordings": "below: attaching what is out of reach",
     "DELETE /api/v1/cases/{case_id}/recordings/{link_id}": "as the other acts on a case",
