@@ -15,12 +15,14 @@ from models.speech.hotwords import hot_words
 from pipeline.analyse import orders
 from pipeline.analyse.children import WorkerChildren
 from pipeline.analyse.order import Order
+from pipeline.analyse.signal_label import adopt, adopted_folder, signal_label
 from pipeline.analyse.subjects import Stage
 from pipeline.app import Runtime
 from pipeline.errors import (
     BoardUnavailable,
     EvidenceError,
     ModelError,
+    ModelMissing,
     SettingsInvalid,
     StorageError,
     StoreUnavailable,
@@ -30,7 +32,7 @@ from pipeline.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_TASKS = {"speech": Task.SPEECH}
+_TASKS = {"speech": Task.SPEECH, "text": Task.TEXT}
 _WATCH_S = 2.0
 _NOTICE_S = 10.0
 _TOKEN_S = 400 * 86_400.0
@@ -54,13 +56,40 @@ def stages_of(settings: Settings) -> list[Stage]:
 
 def stage_of(settings: Settings, name: str) -> Stage:
     """Raises: SettingsInvalid."""
-    registry, wanted = registry_of(settings), settings.speech.model
+    if name == "signal":
+        return _signal_stage(settings)
+    registry, wanted = registry_of(settings), settings.speech.model if name == "speech" else ""
     try:
         entry = registry.choose(_TASKS[name], wanted)
         registry.ready(entry.name)
     except ModelError as error:
-        return Stage(name, False, str(error))
-    return Stage(name, True, "", entry.name, label_of(entry), entry.is_demo)
+        return Stage(name, False, str(error), is_asked=name == "text")
+    return Stage(name, True, "", entry.name, label_of(entry), entry.is_demo, name == "speech", name == "text")
+
+
+def _signal_stage(settings: Settings) -> Stage:
+    """By the bounds of now; by those of before where these do not hold; off where there are none."""
+    try:
+        return Stage("signal", True, label=adopt(settings.data), needs_sound=False)
+    except (SettingsInvalid, StorageError) as error:
+        before = adopted_folder(settings.data)
+        if not before.is_dir():
+            return Stage("signal", False, str(error), needs_sound=False)
+        log.error("bounds of signal do not hold; those of before are in force", reason=str(error))
+        return Stage("signal", True, label=signal_label(before), needs_sound=False)
+
+
+def wished(settings: Settings, stage: Stage, model: str) -> tuple[str, str]:
+    """Name and label of what looks: this model, or the stage's own where none is named.
+
+    Raises: ModelError: it is not here, not verified, or the stage has no models. SettingsInvalid.
+    """
+    if not stage.model:
+        if model:
+            raise ModelMissing(f"{stage.name} has no models to choose from; leave the model out")
+        return "", stage.label
+    entry = registry_of(settings).ready(model or stage.model).entry
+    return entry.name, label_of(entry)
 
 
 def label_of(entry: Entry) -> str:
@@ -154,9 +183,9 @@ class Watch:
         if stage is None or not stage.is_on:
             return False
         try:
-            entry = registry_of(self._settings).ready(order.model or stage.model).entry
+            name, label = wished(self._settings, stage, order.model)
             recorded = await anyio.to_thread.run_sync(runtime.archive.ended, order.recording_id)
-            await runtime.desk.order(recorded, order.stage, entry.name, label_of(entry))
+            await runtime.desk.order(recorded, order.stage, name, label)
         except (ModelError, ThingUnknown, EvidenceError) as error:
             log.error("an order of analysis cannot be done", recording_id=order.recording_id, reason=str(error))
         return True

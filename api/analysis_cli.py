@@ -19,23 +19,25 @@ def analyse(
     """Order another look at a recording, or at those of a case. Versions stand side by side."""
     import anyio
 
-    from api.analysis import registry_of
+    from api.analysis import stage_of, wished
     from cases.casework.recordings_of import recordings_of
-    from models.entries import Task
     from pipeline.analyse.orders import Order, place
+    from pipeline.errors import ModelMissing
     from pipeline.logs import configure
     from pipeline.settings import load
 
     settings = load(config)
     configure(settings.log)
-    if stage not in settings.analyse.stages:
-        raise typer.BadParameter(f"{stage} is none of analyse.stages", param_hint="--stage")
-    registry = registry_of(settings)
-    ready = registry.ready(registry.choose(Task.SPEECH, model or settings.speech.model).name)
+    if stage not in settings.analyse.stages or stage == "text":
+        raise typer.BadParameter(f"{stage} is none of analyse.stages that look at recordings", param_hint="--stage")
+    now = stage_of(settings, stage)
+    if not now.is_on:
+        raise ModelMissing(now.why)
+    name, label = wished(settings, now, model)
     found = [what] if what.startswith("rec_") else anyio.run(recordings_of, settings.store, settings.data, what)
     for recording_id in found:
-        place(settings.data, Order(recording_id, stage, ready.entry.name))
+        place(settings.data, Order(recording_id, stage, name))
     if as_json:
-        typer.echo(json.dumps({"recordings": found, "stage": stage, "model": ready.entry.name}))
+        typer.echo(json.dumps({"recordings": found, "stage": stage, "model": label}))
     else:
-        typer.echo(f"{len(found)} recordings ordered, model {ready.entry.name}; the server takes them within seconds")
+        typer.echo(f"{len(found)} recordings ordered, by {label}; the server takes them within seconds")

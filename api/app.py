@@ -24,9 +24,11 @@ from api.routes import (
     clips,
     custody,
     exports,
+    findings,
     health,
     ingest,
     people,
+    procedure,
     recordings,
     session,
     streams,
@@ -60,6 +62,8 @@ ROUTERS = (
     uploads.router,
     analysis.router,
     words.router,
+    findings.router,
+    procedure.router,
 )
 
 DOORS_BELOW: tuple[type[Below], ...] = (LiveSocket, LiveFiles)

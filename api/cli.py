@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from api.analysis_cli import analyse
+from api.judgements_cli import rejudge
 from api.models_cli import app as models_app
+from api.rules_cli import app as rules_app
 from pipeline.errors import OnRecordError
 from pipeline.sources import Transport
 
@@ -33,6 +35,8 @@ app.add_typer(token_app, name="token")
 app.add_typer(user_app, name="user")
 app.add_typer(unit_app, name="unit")
 app.add_typer(models_app, name="models")
+rules_app.command("rejudge")(rejudge)
+app.add_typer(rules_app, name="rules")
 app.command("analyse")(analyse)
 
 ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="YAML file with settings.")]
@@ -54,6 +58,7 @@ class Bench(StrEnum):
     TIMELINE = "timeline"
     ACCESS = "access"
     SPEECH = "speech"
+    ANALYSIS = "analysis"
 
 
 class By(StrEnum):

@@ -5,15 +5,18 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from sqlalchemy import select
 
 from api.doors import Doors
 from api.serve import Running, serve
 from cases.access import Access
+from cases.appender import Appender
 from cases.casework import case_acts, people
 from cases.casework.actor import Actor
 from cases.casework.case_acts import CaseWanted
-from cases.casework.rows import OFFICERS, Officer, all_of
+from cases.casework.rows import OFFICERS, Officer, Step, all_of
 from cases.facts import microseconds
+from cases.store.tables import steps
 from pipeline.errors import ThingUnknown
 from pipeline.media import Device
 from pipeline.settings import Settings
@@ -30,14 +33,18 @@ async def demo(settings: Settings, *, is_headless: bool, seconds: float | None) 
 
     async def beside(running: Running) -> None:
         devices = _enrol(running.doors.access, schedule)
-        await _open_cases(running.doors, schedule, {name: device.device_id for name, (device, _) in devices.items()})
+        ids = {name: device.device_id for name, (device, _) in devices.items()}
+        await _open_cases(running.doors, schedule, ids)
         links = await _people(running, schedule, settings.api.sign_in_link_s)
         link = links["commander"]
         _say(running, links, settings.data)
         if not is_headless:
             await anyio.to_thread.run_sync(_open_browser, link)
         urls = {name: f"rtmp://127.0.0.1:{running.rtmp_port}/live/{key}" for name, (_, key) in devices.items()}
-        await Fleet(schedule, urls, say=_print).run()
+        fleet = Fleet(schedule, urls, say=_print)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_play_steps, running.doors, schedule, fleet)
+            tasks.start_soon(fleet.run)
 
     await serve(settings, beside, seconds)
 
@@ -51,9 +58,51 @@ def _enrol(access: Access, schedule: Schedule) -> dict[str, tuple[Device, str]]:
     return devices
 
 
+async def _play_steps(doors: Doors, schedule: Schedule, fleet: Fleet) -> None:
+    """The steps that the plan names, each after the one that runs then."""
+    await fleet.has_begun.wait()
+    began_s = anyio.current_time()
+    for planned in sorted(schedule.steps, key=lambda each: each.at_s):
+        await anyio.sleep_until(began_s + planned.at_s)
+        opened = await doors.record.wait_open()
+        async with opened.store.reading() as connection:
+            case = await case_acts.case_named(connection, planned.case)
+            officers = {each.certificate_number: each for each in await all_of(connection, Officer, OFFICERS)}
+        await _end_steps(doors, opened.appender, case.case_id)
+        step = await _begin_step(doors, opened.appender, case.case_id, planned.step)
+        for device in schedule.devices:
+            if device.case == planned.case:
+                await opened.appender.change(
+                    partial(
+                        people.start_task, actor=_actor(doors, ""), case_id=case.case_id, step_id=step.step_id,
+                        officer_id=officers[device.certificate].officer_id,
+                    )
+                )  # fmt: skip
+        _print(f"  {planned.at_s:g} s: {planned.case} goes on with {planned.step}")
+
+
+async def _end_steps(doors: Doors, appender: Appender, case_id: str) -> None:
+    """Those that run."""
+    async with (await doors.record.wait_open()).store.reading() as connection:
+        asked = select(steps).where(steps.c.case_id == case_id, steps.c.ended_us.is_(None))
+        running = await all_of(connection, Step, asked)
+    for step in running:
+        actor = _actor(doors, f"{step.step_id} end")
+        await appender.change(partial(case_acts.end_step, actor=actor, case_id=case_id, step_id=step.step_id))
+
+
+async def _begin_step(doors: Doors, appender: Appender, case_id: str, kind: str) -> Step:
+    """Another run of the demo in the same folder begins steps of its own."""
+    actor = _actor(doors, f"{case_id} {kind} {doors.runtime.clock.utc_s()}")
+    return await appender.change(
+        partial(case_acts.start_step, actor=actor, case_id=case_id, kind=kind, kinds=doors.step_kinds)
+    )
+
+
 async def _open_cases(doors: Doors, schedule: Schedule, device_ids: Mapping[str, str]) -> None:
     """Each officer carries his device and is at his case, so that what it records goes there by itself."""
-    change = (await doors.record.wait_open()).appender.change
+    appender = (await doors.record.wait_open()).appender
+    change = appender.change
     at_work: dict[str, tuple[str, str]] = {}
     for wanted in schedule.cases:
         asked = CaseWanted(
@@ -67,10 +116,8 @@ async def _open_cases(doors: Doors, schedule: Schedule, device_ids: Mapping[str,
         case = await change(partial(case_acts.open_case, actor=_actor(doors, wanted.number), wanted=asked))
         if case.state != "open":
             continue  # somebody closed it in an earlier run
-        actor = _actor(doors, f"{case.case_id} {wanted.step}")
-        step = await change(
-            partial(case_acts.start_step, actor=actor, case_id=case.case_id, kind=wanted.step, kinds=doors.step_kinds)
-        )
+        await _end_steps(doors, appender, case.case_id)
+        step = await _begin_step(doors, appender, case.case_id, wanted.step)
         at_work[wanted.number] = (case.case_id, step.step_id)
     for device in schedule.devices:
         if device.case not in at_work:

@@ -27,7 +27,7 @@ from cases.rights import reach_of
 from pipeline.errors import AccessDenied, StorageError
 from pipeline.hub import Stream
 from pipeline.live.viewer import Viewer, Watcher
-from pipeline.live.views import Tracks
+from pipeline.live.views import FOR_WORKERS, Tracks
 
 _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
@@ -35,6 +35,7 @@ _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share for one viewer, so that on
 _CLOSE_DEADLINE_S = 2.0
 _FEED = DoorBelow("`GET /live/{stream_id}/ws` (WebSocket)", "streams.watch")
 _SOUND = DoorBelow("`GET /live/{stream_id}/ws?tracks=sound` (WebSocket, for workers)", "analysis.work")
+_WORK = DoorBelow("`GET /live/{stream_id}/ws?tracks=work` (WebSocket, for workers)", "analysis.work")
 
 _silent = logging.Logger("websockets")  # a path holds a ticket: nothing is logged
 _silent.disabled = True
@@ -61,7 +62,7 @@ class LiveSocket(asyncio.Protocol, Below):
     """One WebSocket connection. Made by uvicorn when a request asks for an upgrade; owned by the event loop."""
 
     doors: Doors
-    opens = (_FEED, _SOUND)
+    opens = (_FEED, _SOUND, _WORK)
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, object]) -> None:
         del config, app_state
@@ -193,9 +194,9 @@ class LiveSocket(asyncio.Protocol, Below):
         if principal is None:
             raise _Refused(HTTPStatus.UNAUTHORIZED, "the ticket is unknown, expired, used or for another stream")
         tracks = cast("Tracks", query.get("tracks", ["all"])[0])
-        if tracks not in ("all", "key", "sound"):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all', 'key' or, for workers, 'sound'")
-        permission = (_SOUND if tracks == "sound" else _FEED).permission
+        if tracks not in ("all", "key", *FOR_WORKERS):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "tracks is 'all', 'key' or, for workers, 'sound' or 'work'")
+        permission = {"sound": _SOUND, "work": _WORK}.get(tracks, _FEED).permission
         if principal.needs or reach_of(principal, permission) is None:
             raise _Refused(HTTPStatus.FORBIDDEN, "this role may not watch")
         stream = self.doors.runtime.stream(words[1])
@@ -205,7 +206,7 @@ class LiveSocket(asyncio.Protocol, Below):
             or not self.doors.live_rights.may(principal, permission, stream)
         ):
             raise _Refused(HTTPStatus.NOT_FOUND, "no such stream is live")
-        if tracks == "sound":
+        if tracks in FOR_WORKERS:
             return _Wish(stream, Watcher(principal.principal_id, principal.by, is_person=False), tracks)
         if self.doors.runtime.outbox.is_failed:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "views cannot be logged now, so none begins")

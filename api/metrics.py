@@ -7,7 +7,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.http_door import Crowd
+from api.judgement import seats
 from api.schemas.analysis import STEPS
+from cases.judgement.judging import Judging
 from pipeline.analyse.children import WorkerChildren
 from pipeline.app import Runtime
 
@@ -220,6 +222,39 @@ class CrowdCollector(Collector):
         yield CounterMetricFamily("onrecord_http_gave_way", "Closed because the door was full", value=crowd.gave_way)
 
 
+class JudgementCollector(Collector):
+    """What was noticed and judged. Open findings and alarms are some seconds old."""
+
+    def __init__(self, judging: Judging, seats: int) -> None:
+        self._judging = judging
+        self._seats = seats
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._judging.counts
+        raised = CounterMetricFamily("onrecord_findings_raised", "Findings raised", labels=["finding"])
+        for finding, count in counts.raised.items():
+            raised.add_metric([finding], count)
+        open_ = GaugeMetricFamily("onrecord_findings_open", "Findings that last now", labels=["finding"])
+        for finding, count in counts.open.items():
+            open_.add_metric([finding], count)
+        verdicts = CounterMetricFamily("onrecord_verdicts", "Verdicts on duties told", labels=["verdict"])
+        for verdict, count in counts.verdicts.items():
+            verdicts.add_metric([verdict], count)
+        yield from (raised, open_, verdicts)
+        yield GaugeMetricFamily("onrecord_judged_steps", "Steps of cases that are watched", value=counts.steps)
+        yield GaugeMetricFamily(
+            "onrecord_alarms_per_10_min",
+            "Findings of high or critical severity in ten minutes of the last hour, for each person who watches live",
+            value=counts.alarms_per_10_min(self._seats),
+        )
+        is_held = self._judging.rulebook.current is not None
+        yield GaugeMetricFamily("onrecord_rules_in_force", "1 while a set of rules judges", value=int(is_held))
+        yield GaugeMetricFamily(
+            "onrecord_rules_refused", "1 while newer files of rules are wrong",
+            value=int(bool(self._judging.rulebook.refusal)),
+        )  # fmt: skip
+
+
 class WorkersCollector(Collector):
     """Of the workers that this server runs."""
 
@@ -232,9 +267,13 @@ class WorkersCollector(Collector):
         yield CounterMetricFamily("onrecord_worker_restarts", "Workers that ended and were begun anew", value=restarts)
 
 
-def render(runtime: Runtime, crowd: Crowd, workers: WorkerChildren | None = None) -> bytes:
+def render(
+    runtime: Runtime, crowd: Crowd, workers: WorkerChildren | None = None, judging: Judging | None = None
+) -> bytes:
     """The page as Prometheus text."""
     registry = CollectorRegistry()
+    if judging is not None:
+        registry.register(JudgementCollector(judging, seats(runtime)))
     registry.register(WorkersCollector(workers))
     registry.register(RuntimeCollector(runtime))
     registry.register(CrowdCollector(crowd))

@@ -23,6 +23,7 @@ from api.app import served
 from api.directory import Directory
 from api.doors import Doors
 from api.http_door import SWEEP_S, Crowd, http_door
+from api.judgement import LiveSide
 from api.live_rights import LiveRights
 from api.playbacks import Playbacks
 from api.stills import Stills
@@ -34,6 +35,8 @@ from cases.access.passwords import PROFILES, Passwords
 from cases.access.throttle import Limit
 from cases.access.tokens import Demands
 from cases.casework import kinds
+from cases.judgement.judging import Judging
+from cases.judgement.rulebook import Rulebook
 from cases.record import Record
 from cases.uploads.desk import Uploads
 from cases.uploads.parts import Parts
@@ -93,7 +96,8 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         orders = Orders(settings, access, _own_url(settings.api, listener))
         workers = _workers(settings, runtime, orders)
         crowd = Crowd(settings.api, clock)
-        record = Record(settings.store, settings.data, runtime.outbox, clock, access.file)
+        judging = Judging(Rulebook(), clock, LiveSide(runtime))
+        record = Record(settings.store, settings.data, runtime.outbox, clock, access.file, judging)
         if stages:
             runtime.desk.hot_words = functools.partial(hot_words_of, record, settings.speech.language)
         _demand(access, settings.access)

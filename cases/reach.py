@@ -20,6 +20,7 @@ from cases.store.tables import (
     case_events,
     cases,
     events,
+    findings,
     links,
     members,
     recordings,
@@ -28,8 +29,10 @@ from cases.store.tables import (
 )  # fmt: skip
 from pipeline.errors import ThingUnknown
 
-WORDS = ("WordsHeard", "WordsCorrected")
-"""Kinds of facts that hold what was spoken: content of a recording, as its pictures are."""
+WORDS = (
+    "WordsHeard", "WordsCorrected", "TextSeen", "FindingRaised", "FindingReviewed", "ProcedureJudged",
+)  # fmt: skip
+"""Kinds of facts that hold or quote what was spoken, or read: content of a recording, as its pictures are."""
 _ASK = 500  # ids in one question
 
 
@@ -97,6 +100,33 @@ class Within:
             withheld.c.recording_id == recordings.c.recording_id, withheld.c.officer_id == self.principal.officer_id
         )
         return and_(found, ~barred)
+
+
+    def findings(self) -> ColumnElement[bool]:
+        """Of `findings`: those of recordings within reach, and of recordings of cases within reach."""
+        if self.is_everything:
+            return true()
+        own = exists().where(recordings.c.recording_id == findings.c.recording_id, self.recordings())
+        found = or_(own, self._shown_by_case(findings.c.stream_id))
+        if not self.principal.officer_id:
+            return found
+        barred = exists().where(
+            recordings.c.stream_id == findings.c.stream_id, withheld.c.recording_id == recordings.c.recording_id,
+            withheld.c.officer_id == self.principal.officer_id,
+        )  # fmt: skip
+        return and_(found, ~barred)
+
+    def _shown_by_case(self, stream_id: ColumnElement[str]) -> ColumnElement[bool]:
+        return exists().where(
+            links.c.stream_id == stream_id, links.c.undone_us.is_(None), links.c.case_id == cases.c.case_id,
+            self.cases(),
+        )  # fmt: skip
+
+    def spoken(self) -> ColumnElement[bool]:
+        """Of `findings`, with the reach of `cases.read`: those whose words a case shows to this person."""
+        if self.is_everything:
+            return true()
+        return self._shown_by_case(findings.c.stream_id)
 
 
 async def reached_case(connection: AsyncConnection, within: Within, case_id: str) -> Case:

@@ -26,6 +26,10 @@ from cases.export import console
 from cases.export.jobs import Exports
 from cases.facts import microseconds
 from cases.inbox import Inbox
+from cases.judgement import slips as judgement_slips
+from cases.judgement.desk import Desk
+from cases.judgement.findings import Findings
+from cases.judgement.judging import Judging
 from cases.store.engine import Store, migrate, open_store
 from cases.store.tables import recordings
 from cases.tail import Tail
@@ -34,6 +38,7 @@ from pipeline.errors import CaseworkError, OnRecordError, StorageError, StoreUna
 from pipeline.outbox import Outbox, OutboxReader
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
+from pipeline.supervise import Mistake, supervise
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +66,11 @@ class Record:
     """`prepare`, then `run`. refusal: why nothing can be asked of it now; empty: it is open, and takes facts."""
 
     def __init__(
-        self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock, access: AccessFile | None = None
-    ) -> None:
+        self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock, access: AccessFile | None = None,
+        judging: Judging | None = None,
+    ) -> None:  # fmt: skip
+        """judging: the rules and who watches; None: nothing is judged."""
+        self.judging = judging
         self.refusal = "it is being opened"
         self._settings = settings
         self._data = data
@@ -130,7 +138,7 @@ class Record:
 
     async def _run_once(self) -> None:
         async with open_store(self._settings, self._data) as store:
-            appender = await Appender.load(store, self._clock, [Attaching()], sm3=self._settings.sm3)
+            appender = await Appender.load(store, self._clock, [Attaching(), Findings()], sm3=self._settings.sm3)
             inbox = Inbox(self._outbox, OutboxReader(self._data / "outbox"), store, appender)
             heads = self._heads(store, appender)
             exports = Exports(self._data, store, appender, heads, self._signer)
@@ -143,6 +151,11 @@ class Record:
                     tasks.start_soon(opened.heads.run)
                     tasks.start_soon(exports.run)
                     tasks.start_soon(self._take_slips, store, appender)
+                    if self.judging is not None:
+                        judge = partial(self._judge, self.judging, opened)
+                        tasks.start_soon(supervise, self.judging.rulebook.run, _tell_mistake, _LONGEST_PAUSE_S)
+                        tasks.start_soon(supervise, judge, _tell_mistake, _LONGEST_PAUSE_S)
+                    tasks.start_soon(self._take_judgements, appender)
                     if self._access is not None:
                         tasks.start_soon(self._take_acts, self._access, appender)
                     if self.refusal and self._opened.is_set():
@@ -166,6 +179,24 @@ class Record:
                         await anyio.to_thread.run_sync(slips.done, slip)
             except StorageError as error:
                 log.error("what consoles did cannot be read or taken away", reason=str(error))
+            await anyio.sleep(_SLIPS_EVERY_S)
+
+    async def _judge(self, judging: Judging, opened: Open) -> None:
+        """Once all that the last run told is in the store: words that wait in the outbox are not missing."""
+        durable = self._outbox.durable
+        while opened.inbox.place < durable:
+            await anyio.sleep(_ACTS_EVERY_S)
+        await Desk(judging, opened.store, opened.appender, opened.tail).run()
+
+    async def _take_judgements(self, appender: Appender) -> None:
+        """What consoles judged again by the rules of now."""
+        while True:
+            try:
+                for slip, facts in await anyio.to_thread.run_sync(judgement_slips.left, self._data):
+                    await appender.append(facts)
+                    await anyio.to_thread.run_sync(judgement_slips.done, slip)
+            except StorageError as error:
+                log.error("what was judged again cannot be read or taken away", reason=str(error))
             await anyio.sleep(_SLIPS_EVERY_S)
 
     async def _take_acts(self, access: AccessFile, appender: Appender) -> None:
@@ -220,3 +251,8 @@ class Record:
             log.error("the record is closed; facts wait in the outbox", reason=str(error))
         self.refusal = str(error)
         self._settled.set()
+
+
+def _tell_mistake(mistake: Mistake) -> None:
+    """What judges is no part of the record: it is begun anew, and the record stays open."""
+    log.error("judgement broke off; it is begun anew", kind=mistake.kind, at=mistake.at)

@@ -27,6 +27,8 @@ class Task(StrEnum):
 
     SPEECH = "speech"
     VOICE_ACTIVITY = "voice-activity"
+    TEXT = "text"
+    """Text in pictures."""
 
 
 class Engine(StrEnum):
@@ -36,6 +38,7 @@ class Engine(StrEnum):
     SENSE_VOICE = "sherpa-onnx-sense-voice"
     PARAFORMER = "sherpa-onnx-paraformer"
     SILERO = "silero"
+    RAPIDOCR = "rapidocr"
 
 
 class Hashes(StrEnum):
@@ -50,6 +53,7 @@ TASKS: Final = {
     Engine.SENSE_VOICE: Task.SPEECH,
     Engine.PARAFORMER: Task.SPEECH,
     Engine.SILERO: Task.VOICE_ACTIVITY,
+    Engine.RAPIDOCR: Task.TEXT,
 }
 
 
@@ -85,9 +89,9 @@ class Entry(_Part):
     package: where its files are inside an installed Python package (faster_whisper/assets); null: in its own folder.
     sources: where `pull` finds the files, the source first, then mirrors; a file's name is put behind each.
     is_commercial: whether the licence lets it be used commercially. window_s: what the model always looks at; null: as
-    long as the sound is. longest_s: the longest utterance it is given. feature_cut: whether the features of a short
-    utterance may be cut to its length, hot_words: whether names given to it come out more often, both by measurement.
-    smaller: what takes over under overload.
+    long as the sound is. longest_s: the longest utterance it is given; 0: it takes no sound. feature_cut: whether the
+    features of a short utterance may be cut to its length, hot_words: whether names given to it come out more often,
+    both by measurement. smaller: what takes over under overload.
     """
 
     name: Name
@@ -104,7 +108,7 @@ class Entry(_Part):
     is_commercial: bool
     languages: tuple[str, ...] = Field(min_length=1)
     window_s: float | None = Field(default=None, gt=0)
-    longest_s: float = Field(gt=0)
+    longest_s: float = Field(default=0, ge=0)
     feature_cut: bool = False
     hot_words: bool = False
     smaller: Name | None = None
@@ -141,6 +145,8 @@ class Entry(_Part):
     def _fits(self) -> Self:
         if TASKS[self.engine] is not self.task:
             raise ValueError(f"engine: {self.engine} is for {TASKS[self.engine]}, not for {self.task}")
+        if (self.longest_s > 0) is (self.task is Task.TEXT):
+            raise ValueError("longest_s: more than 0 for sound, left out for pictures")
         paths = [file.path for file in self.files]
         if len(set(paths)) < len(paths):
             raise ValueError("files: a path stands twice")

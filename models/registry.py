@@ -24,6 +24,7 @@ _PACKAGES: Final = {
     Engine.SENSE_VOICE: "sherpa_onnx",
     Engine.PARAFORMER: "sherpa_onnx",
     Engine.SILERO: "onnxruntime",
+    Engine.RAPIDOCR: "rapidocr",
 }
 _HARMLESS: Final = ("README", "LICENSE", "LICENCE", "NOTICE", ".")
 """What else may lie in a model's folder: no engine reads it."""

@@ -15,6 +15,8 @@ from pipeline.analyse.child import PictureDecoder
 from pipeline.analyse.desk import Desk
 from pipeline.analyse.local_board import LocalBoard
 from pipeline.analyse.marks import Marks
+from pipeline.analyse.open_findings import OpenFindings
+from pipeline.analyse.rows import Rows
 from pipeline.analyse.subjects import Stage
 from pipeline.archive import RecordingArchive
 from pipeline.clock import Clock, step_s
@@ -119,10 +121,15 @@ class Runtime:
         self.archive = RecordingArchive(self.recordings)
         self.board = _board(settings, clock)
         self.desk = Desk(
-            self.board, stages, self.outbox, Marks(settings.data / "analysis"), self.archive, clock, self.tell,
-            settings.analyse.catch_up_s,
+            self.board, stages, self.outbox, Marks(settings.data / "analysis"),
+            Rows(settings.data / "analysis" / "measures"), self.archive, clock, self.tell, settings.analyse.catch_up_s,
         )  # fmt: skip
         self.rtmp = RtmpServer(settings.rtmp, settings.ingest, self.publications, clock, self.certificates.get("rtmp"))
+
+    @property
+    def open_findings(self) -> OpenFindings:
+        """What is wrong or happens on the streams now."""
+        return self.desk.open_findings
 
     @property
     def recordings(self) -> Path:

@@ -2,6 +2,7 @@
 
 OnRecordError
 ├── SettingsInvalid        a setting is missing, unknown or out of range
+├── RulesInvalid           the rules of procedure and conduct, or the laws they cite, do not hold
 ├── ProtocolError          a peer broke the rules of its protocol
 │   └── LimitExceeded      a peer stayed within the grammar but asked for too much
 ├── MediaError             the media itself cannot be used
@@ -46,6 +47,8 @@ OnRecordError
     └── ModelFailed        it cannot be loaded, or refused what it was given
 """
 
+from collections.abc import Sequence
+
 
 class OnRecordError(Exception):
     """Root of every error this program raises on purpose.
@@ -58,6 +61,17 @@ class OnRecordError(Exception):
 
 class SettingsInvalid(OnRecordError):
     """Raised when the configuration does not hold; the message lists every mistake with its file and key."""
+
+
+class RulesInvalid(OnRecordError):
+    """Raised when a set of rules, or the law texts it cites, does not hold; the set before it stays in force.
+
+    mistakes: cases.rules.mistakes.Mistake, each told as `file:line: what; remedy`.
+    """
+
+    def __init__(self, mistakes: Sequence[object]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 class ProtocolError(OnRecordError):

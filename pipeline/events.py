@@ -409,6 +409,86 @@ class AnalysisEased:
         return derived_event_id("AnalysisEased", self.worker, self.step, self.at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSeen:
+    """Text in the picture at `start_s`, read by a model because something asked for it. A suggestion, as words are.
+
+    text: a line of the picture a line. asked: what asked for it, a duty. confidence: 0..1, the mean of its lines.
+    """
+
+    at: float
+    stream_id: str
+    recording_id: str
+    start_s: float
+    text: str
+    asked: str
+    confidence: float
+    model: str
+    stage: str = "text"
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("TextSeen", self.stream_id, self.model, round(self.start_s, 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRaised:
+    """Something is wrong, or happens, since `start_s`. No evidence until a person confirms it.
+
+    finding: its kind (lens_covered, shouting, bribe_offered). group: integrity, sound, conduct or procedure. severity:
+    low, medium, high or critical. confidence: 0..1; not calibrated. rule: name@version of what judged. clip_start_s,
+    clip_end_s: what to look at; it may go on. explanation: a sentence with what was found. measures: "name=value" one a
+    line, the numbers that decided. quotes: the words that decided, a line each, and of_events their events.
+    """
+
+    at: float
+    stream_id: str
+    recording_id: str
+    finding_id: str
+    finding: str
+    group: str
+    severity: str
+    confidence: float
+    start_s: float
+    clip_start_s: float
+    clip_end_s: float
+    rule: str
+    explanation: str
+    measures: str = ""
+    quotes: str = ""
+    of_events: str = ""
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("FindingRaised", self.finding_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingEnded:
+    """A finding is over, by itself. reason: gone, source_over (nobody knows what came after) or worker_lost."""
+
+    at: float
+    stream_id: str
+    recording_id: str
+    finding_id: str
+    finding: str
+    start_s: float
+    end_s: float
+    reason: str
+    by: str = "onrecord"
+
+    @property
+    def event_id(self) -> EventId:
+        return derived_event_id("FindingEnded", self.finding_id)
+
+
+def finding_id(stream_id: str, finding: str, rule: str, start_s: float) -> str:
+    """The id of a finding: what is found twice is one. rule: name@version."""
+    return str(derived_event_id("Finding", stream_id, finding, rule, round(start_s, 2)))
+
+
 Event: TypeAlias = (
     StreamStarted
     | StreamInterrupted
@@ -433,6 +513,9 @@ Event: TypeAlias = (
     | AnalysisGap
     | AnalysisGapClosed
     | AnalysisEased
+    | TextSeen
+    | FindingRaised
+    | FindingEnded
 )
 
 

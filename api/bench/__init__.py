@@ -24,7 +24,7 @@ def run(
 
 
 def _benches(by: str, source: str, events: int, sounds: Path | None) -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import access, fanout, fanout_hls, ingest, latency, recovery, speech, timeline
+    from api.bench import access, analysis, fanout, fanout_hls, ingest, latency, recovery, speech, timeline
 
     return {
         "ingest": functools.partial(ingest.run, source=source),
@@ -34,6 +34,7 @@ def _benches(by: str, source: str, events: int, sounds: Path | None) -> dict[str
         "timeline": functools.partial(timeline.run, events),
         "access": access.run,
         "speech": functools.partial(speech.run, sounds),
+        "analysis": analysis.run,
     }
 
 

@@ -14,11 +14,11 @@ from api.bench.speech_sound import METHOD as SOUND_METHOD
 from api.bench.speech_sound import sound_path
 from models.entries import Engine, Entry, Task
 from models.registry import Ready, Registry, State, has_engine
+from pipeline.analyse.loading import Models
 from pipeline.analyse.order import Order
 from pipeline.errors import ModelError, ModelMissing
 from pipeline.logs import configure
 from pipeline.settings import Settings, load
-from pipeline.worker import Models
 
 _SHIPPED = "whisper-demo-zh"
 """Where the default model is of another engine, the gain is measured on this one, and said to be of it."""

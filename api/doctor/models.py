@@ -14,7 +14,8 @@ from pipeline.settings import Settings, SpeechSettings
 
 _CHILD_S: Final = 20.0
 _LOST: Final = "no spoken word is written down; everything else works"
-_CHECKS: Final = {Task.SPEECH: "speech model", Task.VOICE_ACTIVITY: "voice model"}
+_UNREAD: Final = "no certificate is read in pictures; everything else works"
+_CHECKS: Final = {Task.SPEECH: "speech model", Task.VOICE_ACTIVITY: "voice model", Task.TEXT: "text model"}
 
 
 def chosen_models(settings: Settings) -> Iterator[Finding]:
@@ -33,6 +34,7 @@ def chosen_models(settings: Settings) -> Iterator[Finding]:
         return
     yield _model(registry, Task.SPEECH, settings.speech.model)
     yield _model(registry, Task.VOICE_ACTIVITY, "")
+    yield _model(registry, Task.TEXT, "")
 
 
 def speech_device(settings: SpeechSettings) -> Finding:
@@ -57,17 +59,17 @@ def speech_device(settings: SpeechSettings) -> Finding:
 
 
 def _model(registry: Registry, task: Task, name: str) -> Finding:
-    check = _CHECKS[task]
+    check, lost = _CHECKS[task], _UNREAD if task is Task.TEXT else _LOST
     try:
         entry = registry.choose(task, name)
         if not has_engine(entry):
             package = engine_package(entry)
             return warning(
-                check, f"{entry.label} needs {package}, which is not installed", _LOST, f"pip install {package}"
+                check, f"{entry.label} needs {package}, which is not installed", lost, f"pip install {package}"
             )
         registry.ready(entry.name)
     except ModelError as refusal:
-        return warning(check, str(refusal), _LOST, "onrecord models list; docs/models.md")
+        return warning(check, str(refusal), lost, "onrecord models list; docs/models.md")
     return _found(check, entry)
 
 

@@ -2,25 +2,27 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.analysis import label_of, registry_of
+from api.analysis import wished
 from api.asking import record_of
 from api.doors import Doors
 from api.permissions import Asker, require, within
-from api.schemas.analysis import AnalysisIn, AnalysisOut, OrderedOut, analysis_out, caption_out
+from api.schemas.analysis import AnalysisIn, AnalysisOut, OrderedOut, analysis_out, caption_out, open_findings_out
 from cases.reach import reached_recording
 from pipeline.errors import ModelMissing, ModelUnverified, StorageError, ValueRefused
 
 router = APIRouter(prefix="/api/v1")
 Watcher = Annotated[Asker, Depends(require("streams.watch"))]
 
+_KINDS: Final = {"sound": frozenset({"audio"}), "work": frozenset({"audio", "video"})}
 _LOOK_S = 1.0  # how old a look at the reader's rights may be
+_NEWS_S = 0.25  # how long a finding waits here: it is to be on its tile 2 s after it began
 _QUIET_S = 10.0
 _STATE_S = 2.0
 _MOST_LISTENERS = 500
@@ -39,7 +41,8 @@ async def captions(request: Request, asker: Watcher) -> StreamingResponse:
 
     Words are part of a view, and views are logged: who watches nothing hears nothing.
     `caption`: words of an utterance; the first `settled` signs will not change; a final one (`is_final`) replaces all
-    before it. `analysis`: the state of `GET /api/v1/analysis`, at first and whenever it changes. Nothing is resumed.
+    before it. `analysis`: the state of `GET /api/v1/analysis`, at first and whenever it changes. `findings`: all that
+    is open on those streams, at first and whenever it changes. Nothing is resumed.
     """
     doors: Doors = request.app.state.doors
     if doors.runtime.desk.captions.listeners >= _MOST_LISTENERS:
@@ -48,20 +51,21 @@ async def captions(request: Request, asker: Watcher) -> StreamingResponse:
     return StreamingResponse(_told(doors, asker), media_type="text/event-stream", headers=headers)
 
 
-@router.get("/recordings/{recording_id}/sound", response_class=StreamingResponse)
-async def sound(
+@router.get("/recordings/{recording_id}/units", response_class=StreamingResponse)
+async def units(
     request: Request,
     asker: Annotated[Asker, Depends(require("analysis.work"))],
     recording_id: str,
     start: Annotated[float, Query(ge=0, le=1e7)] = 0.0,
     end: Annotated[float, Query(gt=0, le=1e7)] = 1e7,
+    tracks: Literal["sound", "work"] = "work",
 ) -> StreamingResponse:
-    """The sound of closed segments between two seconds, as the live feed gives it. For workers; no view of a person."""
+    """Closed segments between two seconds, as the live feed gives them: sound, or all. For workers, never a person."""
     del asker
     doors: Doors = request.app.state.doors
     folder = await anyio.to_thread.run_sync(doors.runtime.archive.folder, recording_id)
     await anyio.to_thread.run_sync(doors.playback.contents, folder)
-    chunks = doors.playback.sound(folder, start, end)
+    chunks = doors.playback.units(folder, start, end, _KINDS[tracks])
 
     async def sent() -> AsyncIterator[bytes]:
         while (chunk := await anyio.to_thread.run_sync(next, chunks, None)) is not None:
@@ -90,12 +94,12 @@ async def order(
     if stage is None or not stage.is_on:
         raise HTTPException(409, f"{asked.stage} is off: {stage.why if stage is not None else 'analyse.stages'}")
     try:
-        entry = registry_of(doors.runtime.settings).ready(asked.model or stage.model).entry
+        name, label = wished(doors.runtime.settings, stage, asked.model)
     except (ModelMissing, ModelUnverified) as error:
         raise ValueRefused("model", str(error)) from error
     recorded = await anyio.to_thread.run_sync(doors.runtime.archive.ended, recording_id)
-    is_ordered = await desk.order(recorded, asked.stage, entry.name, label_of(entry))
-    return OrderedOut(recording_id=recording_id, stage=asked.stage, model=label_of(entry), is_ordered=is_ordered)
+    is_ordered = await desk.order(recorded, asked.stage, name, label)
+    return OrderedOut(recording_id=recording_id, stage=asked.stage, model=label, is_ordered=is_ordered)
 
 
 def _state(doors: Doors, asker: Asker, permission: str) -> AnalysisOut:
@@ -109,7 +113,7 @@ def _state(doors: Doors, asker: Asker, permission: str) -> AnalysisOut:
 async def _told(doors: Doors, asker: Asker) -> AsyncIterator[str]:
     """Until the listener goes or may no longer watch."""
     desk, shown, said_s, looked_s = doors.runtime.desk, "", anyio.current_time(), -_LOOK_S
-    state_s, watched = -_STATE_S, frozenset[str]()
+    state_s, watched, told, open_ = -_STATE_S, frozenset[str](), (-1, frozenset[str]()), ""
     with desk.captions.listening() as listener:
         yield ": here\n\n"
         while True:
@@ -127,11 +131,17 @@ async def _told(doors: Doors, asker: Asker) -> AsyncIterator[str]:
                     shown, said_s = state_now, now_s
                     yield f"event: analysis\ndata: {state_now}\n\n"
             lines = []
-            for caption, model in await listener.take(_LOOK_S):
+            for caption, model in await listener.take(_NEWS_S):
                 if caption.stream_id in watched:
                     is_demo = any(each.is_demo and each.label == model for each in desk.stages.values())
                     tree = json.dumps(caption_out(caption, model, is_demo=is_demo), ensure_ascii=False)
                     lines.append(f"event: caption\ndata: {tree}\n\n")
+            if told != (desk.open_findings.version, watched):
+                told = desk.open_findings.version, watched
+                open_now = json.dumps(open_findings_out(desk.open_findings, watched), ensure_ascii=False)
+                if open_now != open_:
+                    open_ = open_now
+                    lines.append(f"event: findings\ndata: {open_now}\n\n")
             if lines or anyio.current_time() - said_s >= _QUIET_S:
                 said_s = anyio.current_time()
                 yield "".join(lines) or ": still here\n\n"

@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from pipeline.analyse.board import Caption
 from pipeline.analyse.desk import Desk
+from pipeline.analyse.open_findings import OpenFindings
+from pipeline.clock import rfc3339
 
 
 class StageOut(BaseModel):
@@ -34,9 +36,9 @@ class AnalysisOut(BaseModel):
 
 
 class AnalysisIn(BaseModel):
-    """model: a name of `onrecord models list`; left out: the one that is used live."""
+    """model: a name of `onrecord models list`; left out: the one that is used live. `signal` has none."""
 
-    stage: Literal["speech"] = "speech"
+    stage: Literal["speech", "signal"] = "speech"
     model: str = Field("", max_length=80)
 
 
@@ -68,6 +70,21 @@ def analysis_out(desk: Desk, streams: frozenset[str], workers: int) -> AnalysisO
             "workers": workers,
         }
     )
+
+
+def open_findings_out(found: OpenFindings, streams: frozenset[str]) -> dict[str, object]:
+    """What is open on these streams; one with nothing is left out."""
+    shown = {
+        stream_id: [
+            {
+                "finding_id": each.finding_id, "finding": each.finding, "group": each.group, "severity": each.severity,
+                "raised_at": rfc3339(each.at), "explanation": each.explanation,
+            }
+            for each in found.of(stream_id)
+        ]
+        for stream_id in sorted(streams)
+    }  # fmt: skip
+    return {"streams": {stream_id: each for stream_id, each in shown.items() if each}}
 
 
 def caption_out(caption: Caption, model: str, *, is_demo: bool) -> dict[str, object]:

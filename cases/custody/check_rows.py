@@ -1,6 +1,6 @@
 """The tables of cases, people and recordings against the facts they follow from: both are read, neither is believed.
 
-Bound: about a kilobyte for each case, step, item, link, recording, officer, binding and task.
+Bound: about a kilobyte for each case, step, item, link, recording, officer, binding, task and finding.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +17,7 @@ from cases.store.tables import (
     cases,
     clips,
     decisions,
+    findings,
     items,
     links,
     members,
@@ -57,6 +58,7 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "withheld": select(_key(withheld.c.recording_id, withheld.c.officer_id), withheld),
     "uploads": select(uploads),
     "clips": select(clips),
+    "findings": select(findings),
 }  # fmt: skip
 
 
@@ -99,6 +101,9 @@ class Expected:
             "RecordingReleased": self._released,
             "UploadReceived": self._upload_received,
             "ClipMade": self._clip_made,
+            "FindingRaised": self._finding_raised,
+            "FindingEnded": self._finding_ended,
+            "FindingReviewed": self._finding_reviewed,
         }
 
     def take(self, fact: Fact) -> None:
@@ -264,6 +269,26 @@ class Expected:
             "cut_from_ms": body["cut_from_ms"], "cut_until_ms": body["cut_until_ms"], "made_by": fact.by,
             "made_us": fact.at_us,
         })  # fmt: skip
+
+    def _finding_raised(self, fact: Fact) -> None:
+        names = ("finding", "group", "severity", "confidence", "rule", "recording_id", "clip_start_s", "clip_end_s")
+        self._add("findings", {
+            "finding_id": fact.body["finding_id"], "event_id": fact.event_id, "stream_id": fact.stream_id,
+            **{name: fact.body[name] for name in names}, "raised_us": fact.at_us, "ended_us": None, "end_reason": "",
+            "state": "new", "reason": "", "reviewed_by": "", "reviewed_name": "", "reviewed_us": None,
+        })  # fmt: skip
+
+    def _finding_ended(self, fact: Fact) -> None:
+        """The first end counts; one of a finding that nobody told of counts nowhere, as in the table."""
+        row = self.rows["findings"].get(str(fact.body["finding_id"]))
+        if row is not None and row["ended_us"] is None:
+            row.update(ended_us=fact.at_us, end_reason=fact.body["reason"])
+
+    def _finding_reviewed(self, fact: Fact) -> None:
+        self.rows["findings"][str(fact.body["finding_id"])].update(
+            state=fact.body["verdict"], reason=fact.body["reason"], reviewed_by=fact.by,
+            reviewed_name=fact.body["by_name"], reviewed_us=fact.at_us,
+        )  # fmt: skip
 
     def _recording_started(self, fact: Fact) -> None:
         row: _Row = {

@@ -29,6 +29,8 @@ _KINDS = {
     "RelayInterrupted": "转发中断", "RelayEnded": "转发结束", "ExportMade": "导出案卷",
     "WordsHeard": "话语", "WordsCorrected": "话语核对更正", "WordsFetched": "调阅话语文字", "AnalysisGap": "分析缺口",
     "AnalysisGapClosed": "分析补齐", "AnalysisEased": "分析降级",
+    "TextSeen": "画面文字", "FindingRaised": "发现问题（未经人工确认，不作证据）", "FindingEnded": "问题结束",
+    "FindingReviewed": "人工复核问题", "ProcedureJudged": "程序规则判定（未经人工确认，不作证据）",
     "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "UploadAhead": "所述拍摄时间晚于收到",
     "ItemFetched": "取走副本", "StillTaken": "截取照片", "ClipMade": "截取片段",
 }  # fmt: skip
@@ -48,15 +50,24 @@ _FIELDS = {
     "ahead_s": "晚于收到（秒）",
     "captured_at_us": "拍摄时间（微秒，UTC）", "is_checksum_of_sender": "与发送方校验和一致", "unit": "机构",
     "device_name": "设备名称", "place": "地点", "from_us": "起（微秒，UTC）", "until_us": "止（微秒，UTC）",
+    "finding": "问题", "group": "类别", "severity": "严重程度", "confidence": "把握", "rule": "规则",
+    "explanation": "说明", "measures": "测得", "quotes": "所依据的话", "of_events": "所依据的事件",
+    "clip_start_s": "片段起（秒）", "clip_end_s": "片段止（秒）", "verdict": "结论", "duty": "事项", "why": "理由",
+    "coverage": "听清的比例", "notes": "附注", "ruleset": "规则集版本", "asked": "为何读取",
     "captured_at": "到达时间", "device_at": "设备时钟", "device_offset_s": "设备时钟差（秒）",
 }  # fmt: skip
 _HIDDEN = frozenset((
     "by_name", "step_id", "task_id", "officer_id", "link_id", "item_id", "export_id", "of_stream", "view_id",
-    "binding_id", "connection", "upload_id", "rule_id",
+    "binding_id", "connection", "upload_id", "rule_id", "finding_id",
 ))  # fmt: skip
 _VALUES = {
     "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
     "task": "按任务", "upload": "上传", "rule": "按设备、时段、地点",
+    "confirmed": "确认", "rejected": "驳回", "resolved": "办结", "gone": "已消失", "source_over": "录像结束",
+    "observed": "做到", "not_observed": "未见做到", "cannot_tell": "不能判断", "late": "已逾时",
+    "out_of_order": "次序不符", "by_unknown_speaker": "说话人未确认",
+    "low": "低", "medium": "中", "high": "高", "critical": "严重", "integrity": "录像质量",
+    "conduct": "言行", "procedure": "程序", "signal": "画面与声音",
     "speech": "语音识别", "worker_lost": "分析进程中断", "behind": "落后过多", "overload": "超载",
     "stage_failed": "分析环节故障", "model_missing": "缺少模型", "feed_lost": "与服务器断开",
     "server_stopped": "服务停止",
@@ -66,8 +77,11 @@ _VALUES = {
     "sound": "录音", "video": "视频", "photo": "照片", "document": "文书", "paper": "纸质材料",
 }  # fmt: skip
 _VALUED = frozenset(
-    ("case_kind", "class", "how", "cause", "reason", "item_kind", "step_kind", "kind", "state", "stage")
-)
+    (
+        "case_kind", "class", "how", "cause", "reason", "item_kind", "step_kind", "kind", "state", "stage", "verdict",
+        "severity", "group",
+    )
+)  # fmt: skip
 _CLASSES = {"ordinary": "一般", "major": "重大", "no_case": "不予立案"}
 _STATES = {"open": "办理中", "closed": "已结案"}
 _HEAD = """<!doctype html>

@@ -3,7 +3,7 @@
 What stands in columns beside `entry` is for finding; `entry` is what happened, and what the log hashes.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -285,6 +285,46 @@ clips = Table(
 """Cut out of recordings and kept as files of cases. start_ms, end_ms: as asked for; cut_…: what the file shows."""
 Index("clips_sha256", clips.c.sha256)
 Index("clips_case", clips.c.case_id, clips.c.made_us)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("finding_id", Text, primary_key=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("finding", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("recording_id", Text, nullable=False),
+    Column("clip_start_s", Double, nullable=False),
+    Column("clip_end_s", Double, nullable=False),
+    Column("raised_us", _Long, nullable=False),
+    Column("ended_us", _Long),
+    Column("end_reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reviewed_by", Text, nullable=False),
+    Column("reviewed_name", Text, nullable=False),
+    Column("reviewed_us", _Long),
+)
+"""What was noticed, as FindingRaised, FindingEnded and FindingReviewed say. event_id: of the first; it has the words.
+
+state: new, confirmed, rejected or resolved; the last review's, with its reason.
+"""
+Index("findings_raised", findings.c.raised_us, findings.c.finding_id)
+Index("findings_stream", findings.c.stream_id, findings.c.finding, findings.c.raised_us)
+Index("findings_rule", findings.c.rule, findings.c.state)
+Index("findings_ended", findings.c.ended_us)
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", _Long, nullable=False),
+)
+"""How far whoever follows the log has got: the place of the last event that is done; see cases/judgement/desk.py."""
 
 heads = Table(
     "heads",

@@ -18,7 +18,7 @@ class Work:
 
     start_s, end_s: the span on the stream's axis; a live stream has end_s 0. started_at: UTC of its second 0.
     model: name in the registry; "": the default. hot_words: names of the case. reason: why a span is looked at, a
-    GapCause of analysis or "asked".
+    GapCause of analysis or "asked". asked: what asked for it, a duty.
     """
 
     work_id: str
@@ -32,6 +32,7 @@ class Work:
     model: str = ""
     hot_words: tuple[str, ...] = ()
     reason: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Report:
 
     covered_from_s, covered_to_s: the stage has seen this span whole, and all it found is in this and earlier reports;
     equal: nothing is claimed. state: "done" ends the work; "failed" ends this try, with reason.
-    model: name@version. behind_s: how long the oldest utterance that is over waits for its words.
+    model: name@version. behind_s: how long the oldest utterance that is over waits for its words. rows: what was
+    measured in the span, a line each (pipeline/analyse/rows.py).
     """
 
     work_id: str
@@ -83,6 +85,7 @@ class Report:
     state: Literal["running", "done", "failed"] = "running"
     reason: str = ""
     behind_s: float = 0.0
+    rows: str = ""
 
 
 class WorkerBoard(Protocol):

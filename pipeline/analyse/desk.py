@@ -9,7 +9,7 @@ Owned by the event loop's thread; `run` must run. Knows no transport, no model a
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import anyio
@@ -20,10 +20,21 @@ from pipeline.analyse.board import DeskBoard, Ended, Report, Work
 from pipeline.analyse.captions import Captions
 from pipeline.analyse.coverage import Coverage, Span
 from pipeline.analyse.marks import Mark, Marks
+from pipeline.analyse.open_findings import OpenFindings
+from pipeline.analyse.rows import Rows
 from pipeline.analyse.subjects import Archive, Followed, Outlet, Recorded, Stage
 from pipeline.clock import Clock
 from pipeline.errors import BoardUnavailable, StorageError
-from pipeline.events import AnalysisEased, AnalysisGap, AnalysisGapClosed, Event, EventSink, WordsHeard
+from pipeline.events import (
+    AnalysisEased,
+    AnalysisGap,
+    AnalysisGapClosed,
+    Event,
+    EventSink,
+    FindingEnded,
+    FindingRaised,
+    WordsHeard,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -73,11 +84,12 @@ class Desk:
     """Attributes for the metrics page: reports, words, gaps, gap_s, waiting (spans), eased (worker → its last step)."""
 
     def __init__(
-        self, board: DeskBoard, stages: Sequence[Stage], outlet: Outlet, marks: Marks, archive: Archive, clock: Clock,
-        emit: EventSink, catch_up_s: float,
+        self, board: DeskBoard, stages: Sequence[Stage], outlet: Outlet, marks: Marks, rows: Rows, archive: Archive,
+        clock: Clock, emit: EventSink, catch_up_s: float,
     ) -> None:  # fmt: skip
         self.stages = {stage.name: stage for stage in stages}
         self.captions = Captions()
+        self.open_findings = OpenFindings(clock.monotonic_s)
         self.hot_words: Callable[[str], Awaitable[tuple[str, ...]]] = _no_names
         """Names and terms that are likely in this stream."""
         self.reports = self.words = self.gaps = 0
@@ -86,6 +98,7 @@ class Desk:
         self._board = board
         self._outlet = outlet
         self._marks = marks
+        self._rows = rows
         self._archive = archive
         self._clock = clock
         self._emit = emit
@@ -155,12 +168,26 @@ class Desk:
         await self._offer_span(work)
         return True
 
+    def ask(self, recorded: Recorded, stage: str, start_s: float, end_s: float, asked: str) -> bool:
+        """Look at this span with a stage that looks only where it is asked to. False: the stage is off.
+
+        recorded: of a recording that may go on; its length_s is not looked at. asked: what for, a duty.
+        """
+        found = self.stages.get(stage)
+        if found is None or not found.is_on:
+            return False
+        work = _span(recorded, stage, Span(max(0.0, start_s), end_s), found.model, "asked")
+        self._add_span(replace(work, asked=asked))
+        return True
+
     async def sweep(self) -> None:
         """Offer what is there, tell what is missing. Called twice a second. Raises: BoardUnavailable."""
+        self.open_findings.sweep()
         for stream, recording_id in list(self._streams):
             for stage in self.stages.values():
                 work_id = f"{LIVE_PREFIX}:{stream.stream_id}:{stage.name}"
-                if stage.is_on and stream.has_sound and work_id not in self._live and not stream.is_over:
+                is_followed = stage.is_on and not stage.is_asked and (stream.has_sound or not stage.needs_sound)
+                if is_followed and work_id not in self._live and not stream.is_over:
                     self._live[work_id] = _Live(
                         Work(
                             work_id, "live", stage.name, stream.stream_id, recording_id, stream.started_at,
@@ -190,6 +217,7 @@ class Desk:
             live.over_s = self._clock.monotonic_s()
         if live.is_done or self._clock.monotonic_s() - live.over_s > _GRACE_S:
             await self._board.withdraw(live.work.work_id)
+            self._close_findings(live, "source_over" if live.is_done else "worker_lost")
             self._tell_holes(live, stream.position_s, "worker_lost")
             del self._live[live.work.work_id]
             self._fences.pop(live.work.work_id, None)
@@ -201,6 +229,12 @@ class Desk:
             behind_s = round(max(0.0, live.stream.position_s - hole.end_s), 3)
             self._gap(live.work, hole, cause, behind_s)
         live.told_to_s = max(live.told_to_s, until_s)
+
+    def _close_findings(self, live: _Live, reason: str) -> None:
+        """What its worker left open: nobody knows whether it still is so."""
+        ended = self.open_findings.close(live.work.work_id, live.coverage.end_s, live.work.started_at, reason)
+        for event in ended:
+            self._emit(event)
 
     def _gap(self, work: Work, hole: Span, cause: str, behind_s: float = 0.0) -> None:
         self.gaps += 1
@@ -242,17 +276,19 @@ class Desk:
                 else:
                     mark = self._report(item)
                     if mark is not None or item.events:
-                        await self._settle(mark)
+                        await self._settle(item, mark)
                 await self._board.taken(item)
             except BoardUnavailable:
                 await anyio.sleep(_RETRY_S)
 
-    async def _settle(self, mark: Mark | None) -> None:
-        """Until what was told is on the medium, and the mark behind it."""
+    async def _settle(self, report: Report, mark: Mark | None) -> None:
+        """Until what was told is on the medium, what was measured, and the mark behind them."""
         while True:
             try:
                 await self._outlet.flush(is_whole=False)
                 if not self._outlet.is_failed:
+                    if mark is not None and report.rows:
+                        await anyio.to_thread.run_sync(self._rows.write, mark.recording_id, report.rows)
                     await anyio.to_thread.run_sync(self._marks.write, [] if mark is None else [mark])
                     return
             except StorageError as error:
@@ -264,13 +300,15 @@ class Desk:
             "a worker lost its work", work=ended.work.work_id, tries=ended.tries, reason=ended.reason,
             laid_aside=ended.is_laid_aside,
         )  # fmt: skip
+        if (live := self._live.get(ended.work.work_id)) is not None:
+            self._close_findings(live, "worker_lost")
         if not ended.is_laid_aside:
             return
         if ended.work.kind == "span":
             self._forget_span(ended.work.work_id)
             if ended.work.reason in ("asked", "recorded"):
                 self._gap_without_work(ended.work)
-        elif (live := self._live.get(ended.work.work_id)) is not None:
+        elif live is not None:
             live.is_offered = False  # another second of it may be harmless
 
     def _gap_without_work(self, work: Work) -> None:
@@ -291,11 +329,13 @@ class Desk:
             return None  # withdrawn meanwhile, of a worker that lost it, or told again
         if live is not None:
             live.behind_s = report.behind_s
+            if report.token != fence.token and fence.token:
+                self._close_findings(live, "worker_lost")
         fence.token, fence.number = report.token, report.number
         self.reports += 1
         seen = self._coverage(work.recording_id, work.stage, report.model)
         for event in report.events:
-            self._tell(event, seen)
+            self._tell(event, seen, work)
         for caption in report.captions:
             self.captions.tell(caption, report.model)
         span = _covered(report, work, live)
@@ -313,8 +353,11 @@ class Desk:
             return None
         return Mark(work.recording_id, work.stage, report.model, span.start_s, span.end_s)
 
-    def _tell(self, event: Event, seen: Coverage) -> None:
-        """Words of a span that is told already are those of a look at it that was broken off: they are known."""
+    def _tell(self, event: Event, seen: Coverage, work: Work) -> None:
+        """Words of a span that is told already are those of a look at it that was broken off: they are known.
+
+        What is found in a recording is no news of now.
+        """
         if isinstance(event, WordsHeard):
             if not seen.holes(event.start_s, event.end_s):
                 return
@@ -322,6 +365,10 @@ class Desk:
         elif isinstance(event, AnalysisEased):
             self.eased[event.worker] = event
             log.warning("analysis eased", worker=event.worker, step=event.step, behind_s=event.behind_s)
+        elif isinstance(event, FindingRaised) and work.kind == "live":
+            self.open_findings.raised(event, work.work_id)
+        elif isinstance(event, FindingEnded):
+            self.open_findings.gone(event.stream_id, event.finding_id)
         self._emit(event)
 
     def _done(self, work: Work, live: _Live | None, model: str) -> None:
@@ -364,7 +411,7 @@ class Desk:
         seen = self._seen.get(recorded.recording_id, {})
         for stage in self.stages.values():
             busy = [work for work in self._spans.values() if work.recording_id == recorded.recording_id]
-            if not stage.is_on or any(work.stage == stage.name for work in busy):
+            if not stage.is_on or stage.is_asked or any(work.stage == stage.name for work in busy):
                 continue
             covered = Coverage()
             for (name, _), of_model in seen.items():

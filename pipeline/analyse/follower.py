@@ -7,19 +7,21 @@ once, and what was not reported never is.
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import anyio
 import structlog
 
 from models.base import Heard
-from pipeline.analyse.board import Caption, Lease, Report, WorkerBoard
+from pipeline.analyse.board import Caption, Lease
+from pipeline.analyse.continuity import Continuity
 from pipeline.analyse.hearing import Hearing, Wanted
 from pipeline.analyse.progress import Covered
+from pipeline.analyse.reporter import Reporter
 from pipeline.analyse.sound import SoundDecoder
 from pipeline.analyse.source import Given, Missed, Over
 from pipeline.analyse.units import Unit
-from pipeline.errors import BoardUnavailable, CodecUnsupported, LeaseLost, SourceError
+from pipeline.errors import CodecUnsupported, LeaseLost, SourceError
 from pipeline.events import Event
 
 log = structlog.get_logger(__name__)
@@ -31,8 +33,6 @@ _TELL_QUIET_S: Final = 2.0
 _AHEAD: Final = 6
 """Utterances of a recording that wait for their words; further reading waits."""
 _MOST_CAPTIONS: Final = 50
-_JUMP_S: Final = 0.1
-_RETRY_S: Final = 0.5
 _RECONNECT_S: Final = 0.3
 
 
@@ -47,7 +47,6 @@ class Recognising(Protocol):
 @dataclass(slots=True)
 class _Counts:
     finals: int = 0
-    reports: int = 0
 
 
 class Follower:
@@ -59,8 +58,7 @@ class Follower:
         hearing: Hearing,
         source: Callable[[], AsyncIterator[Given]],
         recognising: Recognising,
-        board: WorkerBoard,
-        model: str,
+        reporter: Reporter,
         extra: Callable[[], tuple[Event, ...]],
     ) -> None:
         """extra: facts of the worker as a whole that wait to be told."""
@@ -71,16 +69,13 @@ class Follower:
         self.counts = _Counts()
         self._source = source
         self._recognising = recognising
-        self._board = board
-        self._model = model
+        self._reporter = reporter
         self._extra = extra
         self._captions: deque[Caption] = deque(maxlen=_MOST_CAPTIONS)
-        self._end_s: float | None = None  # of the sound that came last
+        self._continuity = Continuity()
         self._news = anyio.Event()
         self._is_read = False
         self._room = anyio.Event()
-        self._told_s = 0.0
-        self._number = 0
         self._failure = ""
 
     async def run(self) -> None:
@@ -131,15 +126,17 @@ class Follower:
         """Whether the source is at its end. Raises: SourceError: it cannot be read at all."""
         decoder: SoundDecoder | None = None
         held: list[Unit] = []
-        has_begun = has_sound = False
+        has_begun = False
+        self._continuity.begun()
         try:
             async for given in self._source():
                 has_begun = True
                 match given:
                     case Unit():
-                        if not self._follows(given, is_first=not held and not has_sound):
+                        if (missed := self._continuity.missed(given)) is not None:
+                            self._ask(self.hearing.missed(*missed, is_ours=True))
+                        if not self._continuity.is_new(given):
                             continue
-                        has_sound = True
                         held.append(given)
                         if decoder is not None and given.pts_s + given.duration_s - held[0].pts_s >= _FEED_S:
                             await self._hear(decoder, held)
@@ -159,16 +156,6 @@ class Follower:
                 raise
             await self._hear(decoder, held)
         return False
-
-    def _follows(self, unit: Unit, *, is_first: bool) -> bool:
-        """Whether it is new. The first one of a feed that was begun anew says what was missed meanwhile."""
-        end_s = self._end_s
-        if is_first and end_s is not None and unit.pts_s > end_s + _JUMP_S:
-            self._ask(self.hearing.missed(end_s, unit.pts_s, is_ours=True))
-        elif end_s is not None and unit.pts_s + unit.duration_s / 2 < end_s:
-            return False
-        self._end_s = unit.pts_s + unit.duration_s
-        return True
 
     async def _hear(self, decoder: SoundDecoder | None, units: list[Unit]) -> None:
         if decoder is None:
@@ -216,23 +203,11 @@ class Follower:
         self, covered: Covered, events: tuple[Event, ...], captions: list[Caption], *, is_over: bool
     ) -> None:
         """Raises: LeaseLost."""
-        self._number += 1
-        state: Literal["running", "done", "failed"] = "running"
-        if is_over:
-            state = "failed" if self._failure else "done"
-        report = Report(
-            self.lease.work.work_id, self.lease.token, self._number, events, tuple(captions), covered.start_s,
-            covered.end_s, covered.model or self._model, state, self._failure if is_over else covered.reason,
-            round(self._recognising.behind_s(self), 1),
+        await self._reporter.send(
+            covered, events, captions=tuple(captions), behind_s=round(self._recognising.behind_s(self), 1),
+            state=("failed" if self._failure else "done") if is_over else "running",
+            reason=self._failure if is_over else "",
         )  # fmt: skip
-        while True:
-            try:
-                await self._board.report(report)
-            except BoardUnavailable:
-                await anyio.sleep(_RETRY_S)
-            else:
-                self.counts.reports += 1
-                return
 
 
 def _decoder(tracks: object) -> SoundDecoder | None:

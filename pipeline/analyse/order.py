@@ -27,7 +27,7 @@ class Order:
     partial_every_s: float = 0.5
     keep_removed: bool = False
     lease_s: float = 3.0
-    most_streams: int = 64
+    most_streams: int = 128
     most_tries: int = 5
     memory_bytes: int = 0
     redis_url: str = field(default="", repr=False)

@@ -1,7 +1,7 @@
-"""Where a worker's media comes from: the live feed of a stream, or the sound of a recording; the same bytes from both.
+"""Where a worker's media comes from: the live feed of a stream, or a span of a recording; the same bytes from both.
 
-The live feed is the one that viewers have (WebSocket, sound only); a recording's comes over HTTP. Both doors ask for a
-service token. Knows no stage.
+The live feed is the one that viewers have (WebSocket: sound alone, or all); a recording's comes over HTTP. Both doors
+ask for a service token. Knows no stage.
 """
 
 import json
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import anyio
@@ -68,14 +68,16 @@ class Over:
 
 
 Given: TypeAlias = Piece | Missed | Over
+Tracks: TypeAlias = Literal["sound", "work"]
+"""Sound alone, or all there is."""
 
 
-async def live(server: Server, stream_id: str) -> AsyncIterator[Given]:
+async def live(server: Server, stream_id: str, tracks: Tracks) -> AsyncIterator[Given]:
     """From the last key frame on, until the stream ends.
 
     Raises: SourceError: the door is shut, or the connection broke.
     """
-    url = f"ws{server.url.removeprefix('http')}/live/{stream_id}/ws?tracks=sound"
+    url = f"ws{server.url.removeprefix('http')}/live/{stream_id}/ws?tracks={tracks}"
     units = Units()
     try:
         async with connect(
@@ -107,22 +109,23 @@ def _said(text: str) -> Missed | Over | None:
             return None
 
 
-async def span(server: Server, recording_id: str, start_s: float, end_s: float) -> AsyncIterator[Given]:
-    """The sound of a recording between two moments.
+async def span(server: Server, recording_id: str, start_s: float, end_s: float, tracks: Tracks) -> AsyncIterator[Given]:
+    """A recording between two moments.
 
     Raises: SourceError.
     """
     units = Units()
+    path = f"/api/v1/recordings/{recording_id}/units?start={start_s}&end={end_s}&tracks={tracks}"
     try:
-        with _asked(server, f"/api/v1/recordings/{recording_id}/sound?start={start_s}&end={end_s}") as connection:
+        with _asked(server, path) as connection:
             answer = await anyio.to_thread.run_sync(connection.getresponse)
             if answer.status != 200:
-                raise SourceError(f"the sound of {recording_id} is not given: {answer.status}")
+                raise SourceError(f"the media of {recording_id} is not given: {answer.status}")
             while data := await anyio.to_thread.run_sync(answer.read1, _CHUNK_BYTES):
                 for piece in units.feed(data):
                     yield piece
     except (OSError, HTTPException, BoxMalformed) as error:
-        raise SourceError(f"the sound of {recording_id} broke off: {type(error).__name__}") from error
+        raise SourceError(f"the media of {recording_id} broke off: {type(error).__name__}") from error
     yield Over()
 
 

@@ -52,7 +52,10 @@ class Outlet(Protocol):
 
 @dataclass(slots=True)
 class Stage:
-    """One stage as it is now. why: a plain sentence where it is off. model: name in the registry."""
+    """One stage as it is now. why: a plain sentence where it is off. model: name in the registry; "": it needs none.
+
+    needs_sound: a stream without sound is none of its business. is_asked: it looks only at what it is asked to.
+    """
 
     name: str
     is_on: bool
@@ -60,3 +63,5 @@ class Stage:
     model: str = ""
     label: str = ""
     is_demo: bool = False
+    needs_sound: bool = True
+    is_asked: bool = False

@@ -12,9 +12,11 @@ from pipeline.live.sound_only import SoundOnly
 from pipeline.live.viewer import CLOSE_GOING_AWAY, CLOSE_REVOKED, CLOSE_TOO_SLOW, Viewer, Watcher, Wire
 from pipeline.settings import LiveSettings
 
-Tracks: TypeAlias = Literal["all", "key", "sound"]
+Tracks: TypeAlias = Literal["all", "key", "sound", "work"]
+FOR_WORKERS: Final[tuple[Tracks, ...]] = ("sound", "work")
+"""What no person watches: sound alone, and all there is for a stage that looks."""
 _SELECTIONS: Final[dict[Tracks, Callable[[], Selection | None]]] = {
-    "all": lambda: None, "key": KeyFrames, "sound": SoundOnly,
+    "all": lambda: None, "key": KeyFrames, "sound": SoundOnly, "work": lambda: None,
 }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ class Live:
 
     @property
     def viewers(self) -> int:
-        return sum(len(feed.viewers) for (_, tracks), feed in self.feeds.items() if tracks != "sound")
+        return sum(len(feed.viewers) for (_, tracks), feed in self.feeds.items() if tracks not in FOR_WORKERS)
 
     @property
     def is_full(self) -> bool:

@@ -245,34 +245,42 @@ class Playback:
             return NO_SEAM  # whoever asks for that part itself is told
         return self._seams.put(key, found) if is_whole else found
 
-    def sound(self, folder: Path, start_s: float, end_s: float) -> Iterator[bytes]:
-        """The sound between two moments as a live feed gives it: init segments and fragments with the stream's times.
+    def units(
+        self, folder: Path, start_s: float, end_s: float, kinds: frozenset[str] = frozenset({"audio", "video"})
+    ) -> Iterator[bytes]:
+        """What is between two moments as a live feed gives it: init segments and fragments with the stream's times.
+
+        kinds: of tracks. Pictures between key frames come too, whether or not the key frame before them does.
 
         One chunk a segment. Raises: EvidenceError: a segment is not what its manifest says. ThingUnknown. StorageError.
         """
         told: tuple[Track, ...] = ()
-        last_dts = -1
+        last_dts: dict[int, int] = {}
         for line in self.contents(folder).segments:
             if line.end_s <= start_s or line.first_pts_s >= end_s:
                 continue
             raw = self._read(folder, line)
             tracks = tracks_of(raw)
-            sounds = tuple(track for track in tracks.values() if track.kind == "audio")
-            chunk = b""
-            if sounds and sounds != told:
-                told, last_dts, chunk = sounds, -1, init_segment(sounds)
+            wanted = tuple(tracks[number] for number in sorted(tracks) if tracks[number].kind in kinds)
+            chunk = []
+            if wanted and wanted != told:
+                told, last_dts, chunk = wanted, {}, [init_segment(wanted)]
             for each in walk(raw, init_size(raw)):
                 at_s = moment(each.pts, each, tracks, line)
                 dts = each.dts + dict(line.base_ticks).get(each.track_id, 0)
-                is_wanted = tracks[each.track_id].kind == "audio" and start_s - SLACK_S <= at_s < end_s
-                if is_wanted and dts > last_dts:  # what was written again after a write that failed comes once
-                    last_dts = dts
-                    sample = raw[each.offset + HEAD_BYTES : each.offset + each.size_bytes]
-                    chunk += fragment(
-                        each.sequence, each.track_id, dts, each.pts - each.dts, each.duration, True, sample
-                    )
+                track = tracks[each.track_id]
+                if track.kind not in kinds or not start_s - SLACK_S <= at_s < end_s:
+                    continue
+                if dts <= last_dts.get(each.track_id, -1):  # written again after a write that failed: it comes once
+                    continue
+                last_dts[each.track_id] = dts
+                sample = raw[each.offset + HEAD_BYTES : each.offset + each.size_bytes]
+                is_key = each.is_key or track.kind == "audio"
+                chunk.append(
+                    fragment(each.sequence, each.track_id, dts, each.pts - each.dts, each.duration, is_key, sample)
+                )
             if chunk:
-                yield chunk
+                yield b"".join(chunk)
 
     def _is_repeat(self, folder: Path, line: SegmentLine, before: Part) -> bool:
         """Whether the segment holds a moment of a track that the part before it holds, which by the manifest alone

@@ -38,6 +38,8 @@ class Fleet:
     """
 
     def __init__(self, schedule: Schedule, urls: Mapping[str, str], say: Say) -> None:
+        self.has_begun = anyio.Event()
+        """The plan runs from here."""
         self._schedule = schedule
         self._say = say
         self._children = {device.name: Child(device, urls[device.name], say) for device in schedule.devices}
@@ -62,6 +64,7 @@ class Fleet:
 
     async def _play(self) -> None:
         began_s = anyio.current_time()
+        self.has_begun.set()
         for due in self._schedule.cycle(0):
             self._say(f"  planned after {due.at_s:g} s: {_sentence(due)}, again every {self._schedule.repeat_s:g} s")
         number = 0

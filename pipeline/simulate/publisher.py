@@ -22,7 +22,8 @@ RATE_HZ: Final = 48_000
 SOUND_FRAME: Final = 1024
 """Samples in one AAC frame."""
 
-_GOP: Final = 50
+_GOP: Final = 25
+"""A key frame a second: what looks at key frames sees a fault within two."""
 _VIDEO_BITS_PER_S: Final = 700_000
 _AUDIO_BITS_PER_S: Final = 64_000
 X264: Final = {

@@ -77,11 +77,20 @@ class PlannedFault(Section):
     for_s: float = Field(gt=0)
 
 
+class PlannedStep(Section):
+    """The step of a case that runs ends at this moment, and this one begins; once."""
+
+    at_s: float = Field(ge=0)
+    case: str
+    step: str
+
+
 class Schedule(Section):
-    """The devices, and the faults of one cycle; the cycle begins again every `repeat_s`."""
+    """The devices, and the faults of one cycle; the cycle begins again every `repeat_s`. steps: come once."""
 
     devices: tuple[SimulatedDevice, ...] = Field(min_length=1)
     cases: tuple[SimulatedCase, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
     repeat_s: float = Field(gt=0)
     faults: tuple[PlannedFault, ...] = ()
 
@@ -96,6 +105,9 @@ class Schedule(Section):
                 raise ValueError(
                     f"devices.{place}.case: {device.case!r} is none of the cases, or there is no certificate"
                 )
+        for number, step in enumerate(self.steps):
+            if step.case not in numbers:
+                raise ValueError(f"steps.{number}.case: {step.case!r} is none of the cases")
         for number, fault in enumerate(self.faults):
             if fault.device not in names:
                 raise ValueError(f"faults.{number}.device: {fault.device!r} is none of the devices")

@@ -311,6 +311,7 @@ def test_the_door_of_workers_is_shut_for_people(server: Server) -> None:
     url = f"ws://127.0.0.1:{server.port}/live/{stream_id}/ws"
     for token, path, status in (
         (server.token, "?tracks=sound", 403),
+        (server.token, "?tracks=work", 403),
         (service, "", 403),
         (service, "?tracks=key", 403),
     ):
@@ -321,5 +322,8 @@ def test_the_door_of_workers_is_shut_for_people(server: Server) -> None:
         tracks = json.loads(socket.recv(timeout=5))
         assert tracks["mime"] == 'video/mp4; codecs="mp4a.40.2"'
         assert isinstance(socket.recv(timeout=5), bytes)
+        assert server.stream_of("camera")["viewers"] == 0  # type: ignore[index]
+    with connect(url + "?tracks=work", additional_headers={"Authorization": f"Bearer {service}"}) as socket:
+        assert "avc1" in json.loads(socket.recv(timeout=5))["mime"]
         assert server.stream_of("camera")["viewers"] == 0  # type: ignore[index]
     assert server.metric("onrecord_views_total") == before, "a worker's view is none of a person"

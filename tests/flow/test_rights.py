@@ -47,6 +47,7 @@ class Door:
 READ = "commander officer handler reviewer archivist"
 NOTE = "commander officer handler reviewer"
 HANDLE = "commander handler"
+JUDGE = "commander handler reviewer"
 UNIT_READ = "commander reviewer archivist"
 RECORD = "commander officer handler reviewer archivist analyst"
 ASK = RECORD
@@ -65,6 +66,8 @@ CASE = [
     Door("POST", "/api/v1/cases/{case}/attach-rules", HANDLE, "commander", "commander",
          {"device_id": "{device}", "from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}),
     Door("DELETE", "/api/v1/cases/{case}/attach-rules/rule_none", HANDLE, "commander", HANDLE, ok=(404,)),
+    Door("GET", "/api/v1/cases/{case}/procedure", READ, UNIT_READ, READ),
+    Door("POST", "/api/v1/cases/{case}/judgements", JUDGE, "commander reviewer", JUDGE, ok=(200, 409)),
     Door("POST", "/api/v1/cases/{case}/notes", NOTE, "commander reviewer", NOTE, {"text": "n"}),
     Door("POST", "/api/v1/cases/{case}/corrections", NOTE, "commander reviewer", NOTE,
          {"event_id": "ev_none", "text": "t"}, ok=(404,)),
@@ -112,12 +115,15 @@ PLAIN = [
     Door("POST", "/api/v1/session/tokens", EVERYONE, body={"name": "t", "scopes": ["no.such"]}, ok=(422,)),
     Door("GET", "/api/v1/streams", "viewer commander officer handler reviewer system_admin"),
     Door("GET", "/api/v1/analysis", "viewer commander officer handler reviewer system_admin"),
-    Door("GET", "/api/v1/recordings/rec_none/sound", "service", ok=(404,)),
+    Door("GET", "/api/v1/recordings/rec_none/units", "service", ok=(404,)),
     Door("GET", "/api/openapi.json", EVERYONE),
     Door("GET", "/api/docs", EVERYONE),
     Door("GET", "/api/v1/cases", READ),
     Door("POST", "/api/v1/cases", HANDLE, body={"number": "", "title": "t"}, ok=(422,)),
     Door("GET", "/api/v1/step-kinds", READ),
+    Door("GET", "/api/v1/findings", "viewer commander officer handler reviewer archivist analyst"),
+    Door("GET", "/api/v1/rules", RECORD),
+    Door("POST", "/api/v1/findings/f_none/review", JUDGE, body={"verdict": "confirmed", "reason": "r"}, ok=(404,)),
     Door("GET", "/api/v1/officers", READ),
     Door("POST", "/api/v1/officers", "commander system_admin", body={}, ok=(422,)),
     Door("GET", "/api/v1/recordings", RECORD),
@@ -169,6 +175,7 @@ ELSEWHERE = {
     "GET /api/v1/session/directory/callback": "test_directory",
     "GET /api/v1/events": "below: what a tail tells",
     "GET /live/{stream_id}/ws?tracks=sound": "test_hearing: the door of workers",
+    "GET /live/{stream_id}/ws?tracks=work": "test_hearing: the door of workers",
     "GET /api/v1/captions": "test_hearing: who watches hears",
     "POST /api/v1/cases/{case_id}/recordings": "below: attaching what is out of reach",
     "DELETE /api/v1/cases/{case_id}/recordings/{link_id}": "as the other acts on a case",

@@ -3,13 +3,13 @@
 import { onBeforeUnmount, onMounted, readonly, ref, type Ref } from "vue";
 
 export type Place =
-  | { readonly name: "wall" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
+  | { readonly name: "wall" | "findings" | "rules" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
   | { readonly name: "case"; readonly caseId: string }
   | { readonly name: "together"; readonly caseId: string }
   | { readonly name: "recording"; readonly recordingId: string; readonly at_s?: number };
 
 export interface Page {
-  readonly name: Exclude<Place["name"], "case" | "together" | "recording">;
+  readonly name: Exclude<Place["name"], "rules" | "case" | "together" | "recording">;
   readonly permission: string; // without it the page is not shown
   readonly within?: readonly Place["name"][]; // places that belong to the page
 }
@@ -17,6 +17,7 @@ export interface Page {
 /** The pages, in the order of the bar; who may not see the first is led to the next one. */
 export const PAGES: readonly Page[] = [
   { name: "wall", permission: "streams.watch" },
+  { name: "findings", permission: "findings.read", within: ["rules"] },
   { name: "cases", permission: "cases.read", within: ["case", "together"] },
   { name: "recordings", permission: "recordings.list", within: ["recording"] },
   { name: "approvals", permission: "approvals.ask" },
@@ -33,6 +34,7 @@ export function placeOf(fragment: string): Place {
   const page = PAGES.find((each) => each.name === first);
   const at_s = page?.name === "recordings" && second !== "" && more.length === 1 && /^\d{1,7}(\.\d{1,3})?$/.test(more[0] ?? "") ? Number(more[0]) : null;
   const isTogether = page?.name === "cases" && second !== "" && more.length === 1 && more[0] === "together";
+  if (page?.name === "findings" && second === "rules" && more.length === 0) return { name: "rules" };
   if (page === undefined || (more.length > 0 && !isTogether && at_s === null)) return { name: "wall" };
   if (second === "" || (page.name !== "cases" && page.name !== "recordings")) return { name: page.name };
   try {
@@ -48,6 +50,8 @@ export function fragmentOf(place: Place): string {
   switch (place.name) {
     case "wall":
       return "#/";
+    case "rules":
+      return "#/findings/rules";
     case "case":
       return `#/cases/${encodeURIComponent(place.caseId)}`;
     case "together":

@@ -12,9 +12,10 @@ from pipeline.analyse.coverage import Span
 from pipeline.analyse.desk import Desk
 from pipeline.analyse.local_board import LocalBoard
 from pipeline.analyse.marks import Mark, Marks
+from pipeline.analyse.rows import Rows
 from pipeline.analyse.subjects import Recorded, Stage
 from pipeline.errors import LeaseLost
-from pipeline.events import AnalysisGap, AnalysisGapClosed, Event, WordsHeard
+from pipeline.events import AnalysisGap, AnalysisGapClosed, Event, FindingEnded, FindingRaised, WordsHeard, finding_id
 from tests.made import ManualClock
 
 LABEL = "made@1"
@@ -76,7 +77,10 @@ class Room:
         self.board = LocalBoard(3.0, 3, self.clock)
         self.stage = Stage("speech", True, model="made", label=LABEL)
         self.marks = Marks(self.folder)
-        self.desk = Desk(self.board, [self.stage], self.medium, self.marks, self.shelf, self.clock, self._tell, 3600.0)
+        self.rows = Rows(self.folder / "measures")
+        self.desk = Desk(
+            self.board, [self.stage], self.medium, self.marks, self.rows, self.shelf, self.clock, self._tell, 3600.0
+        )
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)
@@ -86,13 +90,20 @@ class Room:
             return await self.board.claim("one")
 
     async def report(
-        self, lease: Lease, start_s: float, end_s: float, *words: WordsHeard, reason: str = "", state: str = "running"
+        self,
+        lease: Lease,
+        start_s: float,
+        end_s: float,
+        *told: Event,
+        reason: str = "",
+        state: str = "running",
+        rows: str = "",
     ) -> None:
         self.numbers[lease] = number = self.numbers.get(lease, 0) + 1
         await self.board.report(
             Report(
-                lease.work.work_id, lease.token, number, words, (), start_s, end_s, LABEL,
-                "done" if state == "done" else "failed" if state == "failed" else "running", reason,
+                lease.work.work_id, lease.token, number, told, (), start_s, end_s, LABEL,
+                "done" if state == "done" else "failed" if state == "failed" else "running", reason, rows=rows,
             )
         )  # fmt: skip
         await self.settled()
@@ -364,5 +375,139 @@ async def test_captions_go_to_who_listens_and_leave_no_trace(tmp_path: Path) -> 
             await room.board.report(Report(lease.work.work_id, lease.token, 1, (), (caption,), model=LABEL))
             assert await listener.take(5.0) == [(caption, LABEL)]
         assert (room.events, room.medium.flushes) == ([], 0)
+
+    await run(room, scene)
+
+
+def frozen(start_s: float) -> FindingRaised:
+    rule = "pictures.frozen@1"
+    return FindingRaised(
+        at=1_700_000_000.0 + start_s, stream_id="st_1", recording_id="rec_1",
+        finding_id=finding_id("st_1", "frozen", rule, start_s), finding="frozen", group="integrity", severity="high",
+        confidence=1.0, start_s=start_s, clip_start_s=start_s, clip_end_s=start_s + 7, rule=rule, explanation="静止",
+    )  # fmt: skip
+
+
+def thawed(start_s: float, end_s: float) -> FindingEnded:
+    return FindingEnded(
+        at=1_700_000_000.0 + end_s, stream_id="st_1", recording_id="rec_1", finding_id=frozen(start_s).finding_id,
+        finding="frozen", start_s=start_s, end_s=end_s, reason="gone",
+    )  # fmt: skip
+
+
+def looks(room: Room, *, is_asked: bool = False) -> None:
+    room.desk.stages["speech"] = Stage("signal", True, label=LABEL, needs_sound=False, is_asked=is_asked)
+
+
+async def test_a_stage_that_needs_no_sound_follows_a_stream_without_it(tmp_path: Path) -> None:
+    room = Room(tmp_path, stream=LiveStream(has_sound=False))
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        assert (await room.claim()).work.stage == "signal"
+
+    await run(room, scene)
+
+
+async def test_a_finding_is_open_while_it_lasts(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 6.0, frozen(4.0))
+        assert room.desk.open_findings.of("st_1") == (frozen(4.0),)
+        await room.report(lease, 6.0, 9.0, thawed(4.0, 8.0))
+        assert room.desk.open_findings.of("st_1") == ()
+        assert room.events == [frozen(4.0), thawed(4.0, 8.0)]
+
+    await run(room, scene)
+
+
+async def test_a_worker_that_is_lost_ends_what_it_found_where_it_saw_last(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 6.0, frozen(4.0))
+        room.clock.now_s += 3.5  # it is killed: its lease runs out
+        await room.claim()
+        await room.settled()
+        (ended,) = room.of(FindingEnded)
+        assert isinstance(ended, FindingEnded)
+        assert (ended.finding_id, ended.end_s, ended.reason) == (frozen(4.0).finding_id, 6.0, "worker_lost")
+        assert room.desk.open_findings.of("st_1") == ()
+
+    await run(room, scene)
+
+
+async def test_the_end_of_a_stream_ends_what_is_open(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 6.0, frozen(4.0))
+        room.stream.is_over, room.stream.position_s = True, 6.0
+        await room.desk.sweep()
+        room.clock.now_s += 11.0
+        await room.desk.sweep()
+        assert [each.reason for each in room.of(FindingEnded) if isinstance(each, FindingEnded)] == ["worker_lost"]
+
+    await run(room, scene)
+
+
+async def test_what_is_found_in_a_recording_is_no_news_of_now(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room)
+    room.shelf.recordings = [Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0)]
+
+    async def scene() -> None:
+        lease = await room.claim()
+        await room.report(lease, 0.0, 30.0, frozen(4.0), thawed(4.0, 8.0), state="done")
+        assert room.events == [frozen(4.0), thawed(4.0, 8.0)]
+        assert room.desk.open_findings.version == 0
+
+    await run(room, scene)
+
+
+async def test_what_was_measured_is_kept_before_its_span_is_marked(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 3.0, rows='["sound", "ab", 1.0, 2.5]\n')
+        assert [row.numbers for row in room.rows.of("rec_1")] == [(2.5,)]
+        assert room.marks.of("rec_1") != []
+
+    await run(room, scene)
+
+
+async def test_a_stage_that_is_asked_looks_at_nothing_else(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looks(room, is_asked=True)
+    room.shelf.recordings = [Recorded("rec_1", "st_1", 1_700_000_000.0, 30.0)]
+    room.desk.stages = {"text": Stage("text", True, model="reader", label="reader@1", is_asked=True)}
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_9")
+        await anyio.sleep(0.05)
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is None
+        recorded = Recorded("rec_1", "st_1", 1_700_000_000.0, 0.0)
+        assert room.desk.ask(recorded, "text", 2.0, 12.0, "certificate_shown")
+        await room.desk.sweep()
+        work = (await room.claim()).work
+        assert (work.kind, work.stage, work.start_s, work.end_s, work.asked, work.model) == (
+            "span", "text", 2.0, 12.0, "certificate_shown", "reader",
+        )  # fmt: skip
+        assert not room.desk.ask(recorded, "speech", 2.0, 12.0, "x"), "a stage that is not there does nothing"
 
     await run(room, scene)

@@ -15,6 +15,7 @@ from pipeline.analyse.follower import Follower
 from pipeline.analyse.hearing import Hearing, Wanted
 from pipeline.analyse.local_board import LocalBoard
 from pipeline.analyse.recogniser import Loaded, Recogniser
+from pipeline.analyse.reporter import Reporter
 from pipeline.analyse.source import Given
 from pipeline.errors import ModelFailed
 from pipeline.events import AnalysisEased
@@ -55,7 +56,8 @@ class Told(Follower):
     def __init__(self, room: "Room", work: Work) -> None:
         utterances = Utterances(Loud(), Rules(longest_s=10.0))
         hearing = Hearing(work, "made@1", utterances, str, kept_nowhere)
-        super().__init__(Lease(work, 1), hearing, nothing, room.recogniser, room.board, "made@1", tuple)
+        lease = Lease(work, 1)
+        super().__init__(lease, hearing, nothing, room.recogniser, Reporter(lease, room.board, "made@1"), tuple)
         self.answers: list[tuple[int, bool, str]] = []
         self.drops: list[tuple[int, str]] = []
 

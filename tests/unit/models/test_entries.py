@@ -66,6 +66,8 @@ def test_the_files_that_ship_are_those_that_the_list_names_and_their_page() -> N
         ({"licence": ""}, "licence"),
         ({"is_commercial": None}, "is_commercial"),
         ({"longest_s": 0}, "longest_s"),
+        ({"longest_s": None}, "longest_s"),
+        ({"task": "text", "engine": "rapidocr"}, "longest_s"),
         ({"smaller": "nobody"}, "smaller: there is no model 'nobody'"),
         ({"smaller": "small-one"}, "smaller: leads back"),
         ({"colour": "green"}, "colour: no such field"),

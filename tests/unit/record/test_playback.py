@@ -51,6 +51,9 @@ def media(folder: Path, start_s: float, end_s: float, allowed_from_s: float = 0.
     return span.start_s, raw
 
 
+SOUND = frozenset({"audio"})
+
+
 def moments(raw: bytes) -> list[float]:
     """Of the decoded pictures, in seconds of the file."""
     with av.open(io.BytesIO(raw), "r", format="mp4") as box:
@@ -130,7 +133,7 @@ def test_a_segment_that_was_changed_is_refused_and_what_comes_before_it_is_not(t
 def test_the_sound_of_a_span_is_what_the_live_feed_gave_with_the_streams_own_times(tmp_path: Path) -> None:
     folder = recorded(tmp_path, fragments(12.0))
     units = Units()
-    found = [each for chunk in Playback().sound(folder, 3.0, 9.5) for each in units.feed(chunk)]
+    found = [each for chunk in Playback().units(folder, 3.0, 9.5, SOUND) for each in units.feed(chunk)]
     (tracks,) = [each for each in found if isinstance(each, tuple)]
     assert [track.kind for track in tracks] == ["audio"]
     heard = [each for each in found if isinstance(each, Unit)]
@@ -139,9 +142,24 @@ def test_the_sound_of_a_span_is_what_the_live_feed_gave_with_the_streams_own_tim
     assert [each.data for each in heard] == [each.data[HEAD_BYTES:] for each in expected]
 
 
+def test_pictures_and_sound_of_a_span_come_in_the_order_of_the_feed_with_key_frames_marked(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, fragments(12.0))
+    units = Units()
+    found = [each for chunk in Playback().units(folder, 3.0, 9.5) for each in units.feed(chunk)]
+    (tracks,) = [each for each in found if isinstance(each, tuple)]
+    assert [track.kind for track in tracks] == ["video", "audio"]
+    given = [(each.track_id, round(each.pts_s, 3), each.is_key, each.data) for each in found if isinstance(each, Unit)]
+    wanted = [
+        (each.track_id, round(each.pts_s, 3), each.is_key or each.track_id == 2, each.data[HEAD_BYTES:])
+        for each in fragments(12.0)
+        if 3.0 <= each.pts_s < 9.5
+    ]
+    assert sorted(given) == sorted(wanted)
+
+
 def test_a_recording_without_sound_gives_none(tmp_path: Path) -> None:
     folder = recorded(tmp_path, fragments(5.0, "v"), "v")
-    assert list(Playback().sound(folder, 0.0, 5.0)) == []
+    assert list(Playback().units(folder, 0.0, 5.0, SOUND)) == []
 
 
 def test_sound_of_a_segment_that_was_changed_is_not_given(tmp_path: Path) -> None:
@@ -150,7 +168,7 @@ def test_sound_of_a_segment_that_was_changed_is_not_given(tmp_path: Path) -> Non
         file.seek(3000)
         file.write(b"\xff\xff")
     with pytest.raises(EvidenceError):
-        list(Playback().sound(folder, 0.0, 5.0))
+        list(Playback().units(folder, 0.0, 5.0, SOUND))
 
 
 def boxes(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -1,6 +1,7 @@
-// What is said in the streams, as it is said: one connection for the whole wall. Nothing is resumed; captions are of now.
+// What is said and noticed in the streams, as it happens: one connection for the whole wall. Nothing is resumed: it is of now.
 
 import type { Message } from "./eventStream";
+import type { OpenFindings } from "./findings";
 import { browserTail, type TailWorld } from "./tail";
 
 const SILENT_MOST_MS = 25_000; // the server says something at least every 10 s
@@ -38,15 +39,17 @@ export interface AnalysisState {
 export interface CaptionEars {
   onCaption: (caption: Caption) => void;
   onAnalysis: (state: AnalysisState) => void;
+  onFindings: (open: OpenFindings) => void; // the whole of what is open, at first and whenever it changes
 }
 
 /** Gives a message to the ear it is for; one of a kind that this page does not know is passed over. */
 export function hearCaptions(message: Message, ears: CaptionEars): void {
   if (message.event === "caption") ears.onCaption(JSON.parse(message.data) as Caption);
   else if (message.event === "analysis") ears.onAnalysis(JSON.parse(message.data) as AnalysisState);
+  else if (message.event === "findings") ears.onFindings(JSON.parse(message.data) as OpenFindings);
 }
 
-/** Captions of every stream that this person may watch. */
+/** Of every stream that this person watches. */
 export function captionTail(): TailWorld {
   return browserTail("/api/v1/captions", SILENT_MOST_MS);
 }

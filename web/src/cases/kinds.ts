@@ -1,10 +1,12 @@
 // The kinds of events, in the groups that the filter offers; each group has a sign and a word.
 
-export type Group = "stream" | "words" | "gap" | "segment" | "view" | "note" | "case" | "other";
+export type Group = "stream" | "words" | "finding" | "procedure" | "gap" | "segment" | "view" | "note" | "case" | "other";
 
 export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>> = {
   stream: ["StreamStarted", "StreamResumed", "StreamEnded", "RelayStarted", "RelayInterrupted", "RelayEnded"],
-  words: ["WordsHeard", "WordsCorrected"],
+  words: ["WordsHeard", "WordsCorrected", "TextSeen"],
+  finding: ["FindingRaised", "FindingEnded", "FindingReviewed"],
+  procedure: ["ProcedureJudged"],
   gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap", "AnalysisGapClosed", "AnalysisEased"],
   segment: ["RecordingStarted", "SegmentClosed"],
   view: ["ViewStarted", "ViewEnded", "StillTaken", "WordsFetched"],
@@ -17,7 +19,7 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
 
 export const GROUPS = Object.keys(KINDS) as readonly Exclude<Group, "other">[];
 
-export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", words: "”", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
+export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", words: "”", finding: "◆", procedure: "☑", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
 
 const GROUP_OF = new Map<string, Group>(GROUPS.flatMap((group) => KINDS[group].map((kind) => [kind, group] as const)));
 

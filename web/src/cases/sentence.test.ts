@@ -1,7 +1,7 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { TimelineItem } from "../api/cases";
 
-const names = { devices: new Map<string, string>(), steps: new Map<string, string>() };
+const names = { devices: new Map<string, string>(), steps: new Map([["s1", "inspection"]]), duties: new Map([["duty_of_a_lawyer", { zh: "律师写的事项", en: "A lawyer's duty" }]]) };
 const item = (kind: string, more: Record<string, unknown>): TimelineItem => ({ event_id: "e", seq: 0, kind, at: "2026-11-24T01:00:00.000Z", by: "onrecord", ...more });
 
 const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
@@ -25,6 +25,29 @@ const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
     "录像第 12.3 秒的话语经核对为“出示⟨U+202E⟩证件”",
     "Words at second 12.3 of the recording, checked: “出示⟨U+202E⟩证件”",
   ],
+  [
+    item("FindingRaised", { finding: "lens_covered", group: "integrity", severity: "high", confidence: 0.91, explanation: "画面被遮住 3 秒。", start_s: 4 }),
+    "机器提示：镜头被遮挡（严重，把握 91 %）：画面被遮住 3 秒。",
+    "Noticed by machine: Lens covered (High, 91 % sure) 画面被遮住 3 秒。",
+  ],
+  [item("FindingEnded", { finding: "frozen", reason: "gone", start_s: 4, end_s: 16 }), "画面冻结结束，持续 12 秒（现象消失）", "Picture frozen over after 12 s (gone)"],
+  [
+    item("FindingReviewed", { finding: "shouting", verdict: "rejected", reason: "正常\u202e说话", by_name: "张三" }),
+    "已驳回“高声喊叫”，理由：正常⟨U+202E⟩说话",
+    "Rejected “Shouting”, because: 正常⟨U+202E⟩说话",
+  ],
+  [
+    item("ProcedureJudged", { step_id: "s1", duty: "identity_stated", verdict: "not_observed", coverage: 0.924, why: "60 秒内没有听到。" }),
+    "现场检查·表明身份：未见（听清 92 %）：60 秒内没有听到。",
+    "On-site inspection, Identity stated: Not observed (92 % heard well) 60 秒内没有听到。",
+  ],
+  [
+    item("ProcedureJudged", { step_id: "s1", duty: "new_duty_of_a_lawyer", verdict: "observed", coverage: 1, why: "" }),
+    "现场检查·new_duty_of_a_lawyer：已见（听清 100 %）",
+    "On-site inspection, new_duty_of_a_lawyer: Observed (100 % heard well)",
+  ],
+  [item("ProcedureJudged", { step_id: "s1", duty: "duty_of_a_lawyer", verdict: "cannot_tell", coverage: 0.4 }), "现场检查·律师写的事项：无法判断（听清 40 %）", "On-site inspection, A lawyer's duty: Cannot tell (40 % heard well)"],
+  [item("TextSeen", { text: "行政执法证", asked: "certificate_shown", start_s: 4 }), "画面中的文字（机器识别）：“行政执法证”", "Text in the picture, read by machine: “行政执法证”"],
   [item("WordsFetched", { form: "vtt" }), "调阅话语文字（vtt）", "Spoken words were read (vtt)"],
 ];
 
@@ -34,7 +57,7 @@ beforeAll(async () => {
   vi.stubGlobal("document", { documentElement: {} });
 });
 
-test("what the analysis did and what people made of words is said in both languages", async () => {
+test("what the analysis did and noticed, and what people made of it, is said in both languages", async () => {
   const { language } = await import("../texts/language");
   const { sentenceOf } = await import("./sentence");
   for (const [told, zh, en] of ITEMS) {
@@ -51,4 +74,25 @@ test("every cause, step and speaker that a fact can name has its text", async ()
   const steps = ["whole", "no_partials", "long_batches", "small_model", "gaps"].map((word) => `easing.${word}`);
   const speakers = ["wearer", "other", "unknown"].map((word) => `speaker.${word}`);
   for (const key of [...causes, ...steps, ...speakers, "stage.speech"]) expect(isTextKey(key), key).toBe(true);
+});
+
+test("every finding, duty, severity, verdict and end that a fact can name has its text", async () => {
+  const { isTextKey } = await import("../texts/language");
+  const { FINDING_GROUPS, FINDING_STATES, SEVERITIES } = await import("../api/findings");
+  const { STANDINGS } = await import("../procedure/checklist");
+  const { REASONS } = await import("../findings/reasons");
+  const words: Readonly<Record<string, readonly string[]>> = {
+    finding: [
+      "lens_covered", "black", "over_exposed", "frozen", "blurred", "upside_down", "sound_missing", "sound_clipped", "sound_cut", "clock_off", "stream_thin", "undecodable",
+      "shouting", "bang", "alarm", "crowd",
+      "uncivil_officer", "uncivil_other", "threat", "bribe_offered", "recording_refused", "obstruction", "conflict", "officer_distress", "duty_missing",
+    ],
+    duty: [
+      "identity_stated", "certificate_shown", "recording_notified", "grounds_stated", "recusal_informed", "statement_and_defence_informed", "evidence_list_read", "signature_requested", "two_officers",
+      "duty_to_answer_truthfully", "hearing_right_informed", "remedies_informed", "closing_stated",
+    ],
+    findingGroup: FINDING_GROUPS, findingState: FINDING_STATES, severity: SEVERITIES, verdict: STANDINGS, reason: REASONS,
+    findingEnd: ["gone", "source_over", "worker_lost"], procedureNote: ["late", "out_of_order", "by_unknown_speaker"],
+  };
+  for (const [family, known] of Object.entries(words)) for (const word of known) expect(isTextKey(`${family}.${word}`), `${family}.${word}`).toBe(true);
 });

@@ -1,7 +1,7 @@
 // An event as a sentence in the reader's language. What the server says of it in code words is put into words here.
 
 import type { TimelineItem } from "../api/cases";
-import { dateOf, isTextKey, t, timeOfDay } from "../texts/language";
+import { dateOf, isTextKey, language, t, timeOfDay } from "../texts/language";
 import type { DeviceClock } from "./deviceClock";
 import { mediaSecondsOf } from "./rows";
 import { visible } from "./visible";
@@ -13,6 +13,7 @@ const UNKNOWN = "—";
 export interface Names {
   readonly devices: ReadonlyMap<string, string>; // by stream_id
   readonly steps: ReadonlyMap<string, string>; // kind, by step_id
+  readonly duties?: ReadonlyMap<string, Readonly<Record<"zh" | "en", string>>>; // names that the rules give, by duty
 }
 
 export function sentenceOf(item: TimelineItem, names: Names): string {
@@ -65,10 +66,20 @@ export function stepOf(kind: string): string {
   return named("stepKind", kind);
 }
 
+type Family =
+  | "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind" | "stage" | "easing" | "speaker"
+  | "finding" | "findingGroup" | "findingState" | "findingEnd" | "severity" | "duty" | "verdict" | "procedureNote" | "ruleKind" | "measure";
+
 /** A code word of the server in the reader's language; as it came where no text is known for it. */
-export function named(family: "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind" | "stage" | "easing" | "speaker", word: string): string {
+export function named(family: Family, word: string): string {
   const key = `${family}.${word}`;
   return isTextKey(key) ? t(key) : visible(word);
+}
+
+/** The name that whoever wrote the rule gave the duty, else the page's own. */
+function dutyOf(duty: string, names: Names): string {
+  const told = names.duties?.get(duty)?.[language.value === "en" ? "en" : "zh"] ?? "";
+  return told === "" ? named("duty", duty) : visible(told);
 }
 
 function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
@@ -101,8 +112,27 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     count: wordOf(item, "count", "packets"),
     title: wordOf(item, "title", "text", "name", "item_id"),
     number: wordOf(item, "number"),
+    finding: named("finding", wordOf(item, "finding")),
+    severity: named("severity", wordOf(item, "severity")),
+    sure: percentOf(item["confidence"]),
+    coverage: percentOf(item["coverage"]),
+    explanation: afterOf(item, "explanation"),
+    ended: named("findingEnd", wordOf(item, "reason")),
+    review: named("findingState", wordOf(item, "verdict")),
+    verdict: named("verdict", wordOf(item, "verdict")),
+    duty: dutyOf(wordOf(item, "duty"), names),
+    why: item.kind === "FindingReviewed" ? wordOf(item, "reason") : afterOf(item, "why"),
     changes: changesOf(item),
   };
+}
+
+const percentOf = (share: unknown): string => (typeof share === "number" ? `${Math.round(share * 100)} %` : UNKNOWN);
+
+/** A sentence that follows another, after a full stop or a space; "" without one. */
+function afterOf(item: TimelineItem, field: string): string {
+  const text = wordOf(item, field);
+  if (text === UNKNOWN) return "";
+  return language.value === "en" ? ` ${text}` : `：${text}`;
 }
 
 /** The first of `fields` that says something. */

@@ -11,6 +11,7 @@ export function useCase(caseId: string, items: () => readonly TimelineItem[], on
   const steps = shallowRef<readonly Step[]>([]);
   const devices = shallowRef<ReadonlyMap<string, string>>(new Map());
   const problem = ref<unknown>(null);
+  const serverOffsetMs = ref(0); // the server's clock minus this one's; as exact as a request is short
   const leaving = new AbortController();
 
   async function read(): Promise<void> {
@@ -18,7 +19,8 @@ export function useCase(caseId: string, items: () => readonly TimelineItem[], on
     try {
       [found.value, { items: steps.value }] = await Promise.all([readCase(caseId, signal), listSteps(caseId, signal)]);
       problem.value = null;
-      const streams = (await listStreams(signal)).items;
+      const { items: streams, now } = await listStreams(signal);
+      serverOffsetMs.value = Number.isFinite(Date.parse(now)) ? Date.parse(now) - Date.now() : 0;
       devices.value = new Map([...devices.value, ...streams.map(({ stream_id, device_name }) => [stream_id, device_name] as const)]);
     } catch (error) {
       if (error instanceof Problem && error.status === 401) onExpired();
@@ -41,5 +43,5 @@ export function useCase(caseId: string, items: () => readonly TimelineItem[], on
   onMounted(() => void read());
   onBeforeUnmount(() => leaving.abort());
 
-  return { found, steps, names, problem, read };
+  return { found, steps, names, serverOffsetMs, problem, read };
 }

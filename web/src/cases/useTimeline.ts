@@ -15,7 +15,8 @@ const GATHER_MS = 200; // new events are shown together, so that a burst is draw
 
 export type Filter = Exclude<Group, "other">;
 
-export function useTimeline(caseId: string, onExpired: () => void) {
+/** onHeard: of which kinds the events are that just came, whatever the filters. */
+export function useTimeline(caseId: string, onExpired: () => void, onHeard: (kinds: ReadonlySet<string>) => void) {
   const items = shallowRef<readonly TimelineItem[]>([]);
   const cursor = ref<string | null>(null);
   const isFull = ref(false);
@@ -89,6 +90,7 @@ export function useTimeline(caseId: string, onExpired: () => void) {
     const came = gathered;
     gathered = [];
     timer = 0;
+    onHeard(new Set(came.map(({ kind }) => kind)));
     const wanted = came.filter(({ kind }) => filters.value.size === 0 || kinds.value.includes(kind));
     const known = new Set(items.value.map(({ event_id }) => event_id));
     for (const { event_id } of wanted) if (!known.has(event_id) && heardIds.size < MOST) heardIds.add(event_id);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { COMMANDS, commandOf, tileOf, type KeyPress } from "./registry";
+import { COMMANDS, commandOf, REVIEW_COMMANDS, reviewCommandOf, tileOf, type KeyPress } from "./registry";
 
 const press = (key: string, change: Partial<KeyPress> = {}): KeyPress => ({
   key, code: "", shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, isComposing: false, ...change,
@@ -24,10 +24,16 @@ test("keys are off while composing and with a command key", () => {
 });
 
 test("no command stands in the registry twice", () => {
-  expect(new Set(COMMANDS.map(({ id }) => id)).size).toBe(COMMANDS.length);
+  for (const commands of [COMMANDS, REVIEW_COMMANDS]) expect(new Set(commands.map(({ id }) => id)).size).toBe(commands.length);
 });
 
 test("C is for captions, and with a command key it stays the browser's", () => {
   expect(commandOf(press("c"))?.id).toBe("captions");
   expect(commandOf(press("c", { ctrlKey: true }))).toBeNull();
+});
+
+test("in a list of findings J and K go on and back, C and R confirm and reject; A opens it from the wall", () => {
+  expect(["j", "k", "c", "r", "s"].map((key) => reviewCommandOf(press(key))?.id)).toEqual(["nextFinding", "previousFinding", "confirmed", "rejected", "resolved"]);
+  expect(reviewCommandOf(press("r", { ctrlKey: true }))).toBeNull();
+  expect(commandOf(press("a"))?.id).toBe("findings");
 });

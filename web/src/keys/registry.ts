@@ -1,13 +1,15 @@
-// Every key of the wall, once: the help sheet, the tooltips, the tests and the keyboard read this list.
+// Every key of the wall and of the list of findings, once: the help sheet, the tooltips, the tests and the keyboard read it.
 
 import type { TextKey } from "../texts/language";
 
 export type CommandId =
-  | "focus" | "previous" | "next" | "open" | "back" | "mute" | "fullScreen" | "captions"
+  | "focus" | "previous" | "next" | "open" | "back" | "mute" | "fullScreen" | "captions" | "findings"
   | "layout1" | "layout4" | "layout9" | "previousPage" | "nextPage" | "help";
 
-export interface Command {
-  readonly id: CommandId;
+export type ReviewCommandId = "nextFinding" | "previousFinding" | "confirmed" | "rejected" | "resolved";
+
+export interface Command<Id extends string = CommandId> {
+  readonly id: Id;
   /** Keys as shown; the first names the command in tooltips. */
   readonly shown: readonly string[];
   readonly label: TextKey;
@@ -30,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   { id: "mute", shown: ["M"], label: "key.mute", matches: letter("m") },
   { id: "fullScreen", shown: ["F"], label: "key.fullScreen", matches: letter("f") },
   { id: "captions", shown: ["C"], label: "key.captions", matches: letter("c") },
+  { id: "findings", shown: ["A"], label: "key.findings", matches: letter("a") },
   { id: "layout1", shown: ["Shift", "1"], label: "key.layout1", matches: shiftDigit("1") },
   { id: "layout4", shown: ["Shift", "4"], label: "key.layout4", matches: shiftDigit("4") },
   { id: "layout9", shown: ["Shift", "9"], label: "key.layout9", matches: shiftDigit("9") },
@@ -38,10 +41,22 @@ export const COMMANDS: readonly Command[] = [
   { id: "help", shown: ["?"], label: "key.help", matches: named("?", "？") },
 ];
 
+/** Those of a list of findings, while the reader is in it. */
+export const REVIEW_COMMANDS: readonly Command<ReviewCommandId>[] = [
+  { id: "nextFinding", shown: ["J"], label: "key.nextFinding", matches: letter("j") },
+  { id: "previousFinding", shown: ["K"], label: "key.previousFinding", matches: letter("k") },
+  { id: "confirmed", shown: ["C"], label: "findings.confirm", matches: letter("c") },
+  { id: "rejected", shown: ["R"], label: "findings.reject", matches: letter("r") },
+  { id: "resolved", shown: ["S"], label: "findings.resolve", matches: letter("s") },
+];
+
 /** The command of a key press; null while composing, with a command key held, or when no key of ours. */
-export function commandOf(press: KeyPress): Command | null {
+export const commandOf = (press: KeyPress): Command | null => amongst(COMMANDS, press);
+export const reviewCommandOf = (press: KeyPress): Command<ReviewCommandId> | null => amongst(REVIEW_COMMANDS, press);
+
+function amongst<Id extends string>(commands: readonly Command<Id>[], press: KeyPress): Command<Id> | null {
   if (press.isComposing || press.ctrlKey || press.altKey || press.metaKey) return null;
-  return COMMANDS.find(({ matches }) => matches(press)) ?? null;
+  return commands.find(({ matches }) => matches(press)) ?? null;
 }
 
 /** The tile number, from 0, that a digit key names. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { AnalysisState, StageState } from "../api/captions";
-import { notesOf } from "./captionNotes";
+import { findingNotesOf, notesOf } from "./captionNotes";
 
 const speech = (change: Partial<StageState>): StageState => ({ stage: "speech", is_on: true, why: "", is_demo: false, ...change });
 const state = (change: Partial<AnalysisState>): AnalysisState => ({ stages: [speech({})], step: "whole", behind_s: 0.8, ...change });
@@ -33,4 +33,12 @@ test("while the connection is away nothing older is told", () => {
 test("a server that has not told its state, or has no speech stage, is not spoken for", () => {
   expect(keys(null)).toEqual([]);
   expect(keys(state({ stages: [speech({ stage: "faces", is_on: false, why: "x" })] }))).toEqual([]);
+});
+
+test("where pictures and sound are not watched, or the connection is away, an empty tile is no good sign, and that is told", () => {
+  const signal = (is_on: boolean) => state({ stages: [speech({}), speech({ stage: "signal", is_on, why: "没有启用" })] });
+  expect(findingNotesOf(signal(true), false)).toEqual([]);
+  expect(findingNotesOf(signal(false), false)).toEqual([{ key: "wallFinding.off", values: { why: "没有启用" }, isGrave: true }]);
+  expect(findingNotesOf(signal(true), true).map(({ key }) => key)).toEqual(["wallFinding.broken"]);
+  expect(findingNotesOf(null, false)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// What the header says about the captions: why there are none, and how far they may be trusted. Plain choice; no words yet.
+// What the header says about captions and findings: why there are none, and how far they may be trusted. Plain choice; no words yet.
 
 import type { AnalysisState } from "../api/captions";
 import type { TextKey } from "../texts/language";
@@ -22,4 +22,11 @@ export function notesOf(analysis: AnalysisState | null, isBroken: boolean): Capt
   if (analysis.step !== "whole") notes.push({ key: `caption.step.${analysis.step}`, values: {}, isGrave: analysis.step === "gaps" });
   if (analysis.behind_s >= BEHIND_S) notes.push({ key: "caption.behind", values: { n: Math.round(analysis.behind_s) }, isGrave: false });
   return notes;
+}
+
+/** Of findings, where nothing on a tile does not mean that nothing is wrong. */
+export function findingNotesOf(analysis: AnalysisState | null, isBroken: boolean): CaptionNote[] {
+  if (isBroken) return [{ key: "wallFinding.broken", values: {}, isGrave: true }];
+  const signal = analysis?.stages.find(({ stage }) => stage === "signal");
+  return signal === undefined || signal.is_on ? [] : [{ key: "wallFinding.off", values: { why: signal.why }, isGrave: true }];
 }

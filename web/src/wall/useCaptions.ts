@@ -1,16 +1,19 @@
-// The captions of the wall, while someone wants them and looks: one connection, its lines, and what must be said of it.
+// What is said and noticed on the wall, while someone looks: one connection, its lines and findings, and what must be said of it.
 
 import { computed, onBeforeUnmount, onMounted, ref, shallowRef, watch, type Ref } from "vue";
 import { captionTail, hearCaptions, type AnalysisState, type Caption } from "../api/captions";
 import { followTail, type TailState } from "../api/tail";
+import { FindingBoard } from "../findings/findingBoard";
 import { CaptionBoard } from "./captionBoard";
-import { notesOf } from "./captionNotes";
+import { findingNotesOf, notesOf } from "./captionNotes";
 
 const HIDDEN_MOST_MS = 10_000; // a tab looked away from for longer lets its connection go: a browser has six for all tabs
 const BROKEN_TOLD_MS = 2_000; // shorter breaks say nothing: words that flash only unsettle
 
+/** `isWanted`: captions are shown. Findings are heard of in any case. */
 export function useCaptions(isWanted: Ref<boolean>) {
   const board = new CaptionBoard();
+  const findings = new FindingBoard();
   const analysis = shallowRef<AnalysisState | null>(null);
   const isBroken = ref(false);
   const isOffered = ref(true); // false: this server has none
@@ -37,6 +40,7 @@ export function useCaptions(isWanted: Ref<boolean>) {
   }
 
   function onCaption(caption: Caption): void {
+    if (!isWanted.value) return;
     board.take(caption, Date.now());
     sweepInTime();
   }
@@ -63,8 +67,8 @@ export function useCaptions(isWanted: Ref<boolean>) {
     const isMine = (act: () => void): void => (signal.aborted ? undefined : act());
     void followTail(captionTail(), {
       onState: (state) => isMine(() => onState(state)),
-      onMessage: (message) => isMine(() => hearCaptions(message, { onCaption, onAnalysis: (state) => (analysis.value = state) })),
-      onFresh: () => undefined, // captions are of now: what was missed is on the timeline
+      onMessage: (message) => isMine(() => hearCaptions(message, { onCaption, onAnalysis: (state) => (analysis.value = state), onFindings: (open) => findings.take(open) })),
+      onFresh: () => undefined, // it is all of now: what was missed is on the timeline
       onRefused: () => undefined, // the wall asks for the streams anyway and hears of an ended session there
     }, signal);
   }
@@ -75,6 +79,7 @@ export function useCaptions(isWanted: Ref<boolean>) {
     for (const timer of timers.values()) window.clearTimeout(timer);
     timers.clear();
     board.clear();
+    findings.clear();
     analysis.value = null;
     isBroken.value = false;
   }
@@ -82,18 +87,19 @@ export function useCaptions(isWanted: Ref<boolean>) {
   function onVisibility(): void {
     if (document.hidden) return later("hidden", HIDDEN_MOST_MS, stop);
     forget("hidden");
-    if (isWanted.value) start();
+    start();
   }
 
-  watch(isWanted, (wanted) => (wanted ? start() : stop()));
+  watch(isWanted, (wanted) => (wanted ? undefined : board.clear()));
   onMounted(() => {
     document.addEventListener("visibilitychange", onVisibility);
-    if (isWanted.value) start();
+    start();
   });
   onBeforeUnmount(() => {
     document.removeEventListener("visibilitychange", onVisibility);
     stop();
   });
 
-  return { board, isOffered, notes: computed(() => notesOf(analysis.value, isBroken.value)) };
+  const notes = computed(() => [...(isWanted.value ? notesOf(analysis.value, isBroken.value) : []), ...findingNotesOf(analysis.value, isBroken.value)]);
+  return { board, findings, isOffered, notes };
 }

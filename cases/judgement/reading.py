@@ -1,0 +1,160 @@
+"""What judgement reads of the store: steps of cases, the recordings that count for each, and their facts."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.appender import Stored
+from cases.casework.rows import Link, Recording, Step, all_of
+from cases.facts import microseconds, parse_entry
+from cases.judgement.heard import BEFORE_S, HOLES, Source
+from cases.judgement.step_judge import StepOf
+from cases.judgement.verdicts import JUDGED
+from cases.store.tables import case_events, cases, events, links, recordings, steps
+from cases.words import CORRECTED, HEARD
+
+_MOST_FACTS: Final = 50_000
+"""Of one step, the oldest first: two working weeks of speech. A step that nobody ended grows no further in memory."""
+_BEFORE: Final = 2000
+_TIMED: Final = (HEARD, "TextSeen")
+MOST_STEPS: Final = 500
+"""Steps that are watched at once: the newest."""
+
+
+async def steps_of(connection: AsyncConnection, case_id: str) -> list[StepOf]:
+    """In the order in which they began."""
+    asked = select(steps).where(steps.c.case_id == case_id).order_by(steps.c.started_us, steps.c.step_id)
+    return [_step(each) for each in await all_of(connection, Step, asked)]
+
+
+async def watched_cases(connection: AsyncConnection, ended_since_us: int) -> list[str]:
+    """Open cases with a step that runs, or ended since then; the newest steps count."""
+    asked = (
+        select(steps.c.case_id)
+        .join(cases, cases.c.case_id == steps.c.case_id)
+        .where(cases.c.state == "open", or_(steps.c.ended_us.is_(None), steps.c.ended_us >= ended_since_us))
+        .order_by(steps.c.started_us.desc())
+        .limit(MOST_STEPS)
+    )
+    return list(dict.fromkeys(row[0] for row in await connection.execute(asked)))
+
+
+async def sources_of(connection: AsyncConnection, of_case: Sequence[StepOf], step: StepOf) -> list[Source]:
+    """The recordings that count for a step: those of the case, while no other step has them for itself."""
+    asked = (
+        select(links)
+        .where(links.c.case_id == step.case_id, links.c.undone_us.is_(None))
+        .order_by(links.c.made_us, links.c.link_id)
+    )
+    attached = {each.recording_id: each for each in await all_of(connection, Link, asked)}
+    known = select(recordings).where(recordings.c.recording_id.in_(list(attached)))
+    spans = {each.step_id: (each.started_s, _until(each)) for each in of_case}
+    found = []
+    for each in await all_of(connection, Recording, known):
+        begin_s = each.started_us / 1e6
+        runs = [(begin_s, math.inf if each.ended_us is None else each.ended_us / 1e6)]
+        other = attached[each.recording_id].step_id
+        if other is not None and other != step.step_id and other in spans:
+            runs = _without(runs[0], spans[other])
+        runs = [run for run in runs if run[0] < _until(step) and run[1] > step.started_s - BEFORE_S]
+        if runs:
+            found.append(
+                Source(each.stream_id, each.recording_id, each.device_id, each.officer_id, begin_s, tuple(runs))
+            )
+    return sorted(found, key=lambda source: (source.begin_s, source.stream_id))
+
+
+async def facts_of(connection: AsyncConnection, sources: Sequence[Source], step: StepOf) -> list[Stored]:
+    """What counts for a step of what its sources tell, in the order of the log."""
+    streams = sorted({each.stream_id for each in sources})
+    if not streams:
+        return []
+    timed = [events.c.kind.in_(_TIMED), events.c.at_us >= microseconds(step.started_s - BEFORE_S)]
+    if step.ended_s is not None:
+        timed.append(events.c.at_us <= microseconds(step.ended_s))
+    asked = (
+        select(events.c.seq, events.c.entry)
+        .where(events.c.stream_id.in_(streams), or_(and_(*timed), events.c.kind.in_((CORRECTED, *HOLES))))
+        .order_by(events.c.seq)
+        .limit(_MOST_FACTS)
+    )
+    return await _read(connection, asked)
+
+
+async def recordings_of(connection: AsyncConnection, case_id: str) -> list[Source]:
+    """The recordings of a case, each as a whole."""
+    asked = (
+        select(recordings)
+        .where(recordings.c.recording_id.in_(_attached(case_id)))
+        .order_by(recordings.c.started_us, recordings.c.recording_id)
+    )
+    return [_whole(each) for each in await all_of(connection, Recording, asked)]
+
+
+async def all_facts_of(connection: AsyncConnection, sources: Sequence[Source]) -> list[Stored]:
+    """All that rules may want of these recordings, in the order of the log."""
+    asked = (
+        select(events.c.seq, events.c.entry)
+        .where(events.c.stream_id.in_([each.stream_id for each in sources]))
+        .where(events.c.kind.in_((*_TIMED, CORRECTED, *HOLES)))
+        .order_by(events.c.seq)
+        .limit(_MOST_FACTS)
+    )
+    return await _read(connection, asked)
+
+
+async def verdicts_of(connection: AsyncConnection, case_id: str) -> list[Stored]:
+    """Every verdict of the case, in the order of the log."""
+    asked = (
+        select(events.c.seq, events.c.entry)
+        .join(case_events, case_events.c.seq == events.c.seq)
+        .where(case_events.c.case_id == case_id, events.c.kind == JUDGED)
+        .order_by(events.c.seq)
+    )
+    return await _read(connection, asked)
+
+
+async def words_before(connection: AsyncConnection, seq: int) -> list[Stored]:
+    """What was said, or was loud, in the last facts up to this place: what a listener had in its ear."""
+    asked = (
+        select(events.c.seq, events.c.entry)
+        .where(events.c.seq.between(seq - _BEFORE + 1, seq), events.c.kind.in_((HEARD, "FindingRaised")))
+        .order_by(events.c.seq)
+    )
+    return await _read(connection, asked)
+
+
+async def _read(connection: AsyncConnection, asked: Select[int, str]) -> list[Stored]:
+    found = []
+    for seq, entry in await connection.execute(asked):
+        fact, learned_at_us = parse_entry(entry.encode())
+        found.append(Stored(seq, learned_at_us, fact))
+    return found
+
+
+def _attached(case_id: str) -> Select[str]:
+    return select(links.c.recording_id).where(links.c.case_id == case_id, links.c.undone_us.is_(None))
+
+
+def _whole(row: Recording) -> Source:
+    begin_s, end_s = row.started_us / 1e6, math.inf if row.ended_us is None else row.ended_us / 1e6
+    return Source(row.stream_id, row.recording_id, row.device_id, row.officer_id, begin_s, ((begin_s, end_s),))
+
+
+def _step(row: Step) -> StepOf:
+    ended_s = None if row.ended_us is None else row.ended_us / 1e6
+    return StepOf(row.step_id, row.case_id, row.kind, row.started_us / 1e6, ended_s)
+
+
+def _until(step: StepOf) -> float:
+    return math.inf if step.ended_s is None else step.ended_s
+
+
+def _without(run: tuple[float, float], taken: tuple[float, float]) -> list[tuple[float, float]]:
+    """What of a run lies outside of a time."""
+    before = (run[0], min(run[1], taken[0]))
+    behind = (max(run[0], taken[1]), run[1])
+    return [each for each in (before, behind) if each[0] < each[1]]

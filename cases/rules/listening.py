@@ -1,0 +1,337 @@
+"""Ways of saying something, found in what one speaker says on end: across interruptions, with what was misheard.
+
+A `Stretch` is what one speaker said within `JOINED_S` seconds, whoever spoke between. A `Listener` keeps the stretches
+of a step and finds, with each utterance, the ways that it completes.
+"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import re2  # type: ignore[import-untyped]  # it comes without types; used by finditer alone
+
+from cases.rules.lexicon import Hit, Lexicon
+from cases.rules.plain import plain
+from cases.rules.said import Utterance
+
+JOINED_S: Final = 8.0  # between the end of one utterance and the beginning of the next of the same speaker
+MOST_SIGNS: Final = 160  # of one stretch, looked at together; a longer utterance is taken in pieces
+KEPT_SIGNS: Final = 60  # of what was said before, once it grows beyond MOST_SIGNS less so many
+_MOST_STRETCHES = 64  # speakers of a step, by stream; the one heard longest ago goes first
+_JOIN_GAP = 6  # more signs that may stand between two parts where somebody broke in
+_MOST_NEVER = 0.0
+"""What makes void must be there to the letter: a misheard sign would else undo what was well heard."""
+_LONGEST_HIT = 16  # signs; a longer one is not looked at for a sentence's end far before its own
+_NEAR_NEVER = 3  # signs between what makes void and what is said
+_NEGATION_REACH = 3
+_SURE_NEGATION = 0.2
+_PATTERN_LENGTH = 4  # what a pattern counts for, in signs, beside phrases
+
+Chain = tuple[tuple[int, int], ...]  # the number of a slot, and the signs that may stand before it
+Chains = tuple[Chain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Any of these. patterns: RE2 expressions over the plain signs."""
+
+    phrases: frozenset[str]
+    patterns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """gap: signs that may stand before it."""
+
+    slot: Slot
+    gap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """owner: whose it is; use: `way`, `hint`, `never` … as its owner calls it. chains: all of them, in any order."""
+
+    owner: str
+    use: str
+    chains: tuple[tuple[Link, ...], ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A way in the stretch. score: 0..1, 1 where every sign is the very sign. parts: where its phrases stand."""
+
+    way: Way
+    score: float
+    start: int
+    end: int
+    parts: tuple[Hit, ...]
+
+    @property
+    def is_sure(self) -> bool:
+        """Said, as far as words tell. The shorter the way, the more of it must be there: two signs sound like many."""
+        length = sum(part.length for part in self.parts)
+        least = 0.96 if length <= 3 else 0.8 if length == 4 else 0.75
+        return self.score >= least
+
+
+@dataclass(slots=True)
+class Stretch:
+    """signs: of all pieces; ends: where sentences begin anew; joins: where an utterance begins."""
+
+    signs: str = ""
+    ends: set[int] = field(default_factory=set)
+    joins: list[tuple[int, Utterance]] = field(default_factory=list)
+    slots: dict[int, list[Hit]] = field(default_factory=dict)
+    nevers: list[Match] = field(default_factory=list)
+    said_until_s: float = float("-inf")
+
+    def between(self, first: int, end: int) -> tuple[Utterance, ...]:
+        """The utterances that signs `first` to `end` are of, each once."""
+        found: list[Utterance] = []
+        for number, (start, utterance) in enumerate(self.joins):
+            until = self.joins[number + 1][0] if number + 1 < len(self.joins) else len(self.signs)
+            if start < end and until > first and utterance not in found:
+                found.append(utterance)
+        return tuple(found)
+
+    def is_broken(self, first: int, end: int) -> bool:
+        """Whether a sentence or an utterance begins within the signs."""
+        return any(first < at < end for at in self.ends) or any(first < at < end for at, _ in self.joins)
+
+    def forget(self, signs: int) -> None:
+        """The first `signs` of it."""
+        if signs <= 0:
+            return
+        self.signs = self.signs[signs:]
+        self.ends = {end - signs for end in self.ends if end > signs}
+        before = [(start - signs, utterance) for start, utterance in self.joins]
+        past = [each for each in before if each[0] <= 0]
+        self.joins = ([(0, past[-1][1])] if past and self.signs else []) + [each for each in before if each[0] > 0]
+        self.slots = {
+            slot: kept
+            for slot, hits in self.slots.items()
+            if (kept := [_moved(hit, signs) for hit in hits if hit.start >= signs])
+        }
+        self.nevers = [
+            Match(m.way, m.score, m.start - signs, m.end - signs, tuple(_moved(part, signs) for part in m.parts))
+            for m in self.nevers
+            if m.start >= signs
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an utterance completes. utterances: that the way was said in; the last is the one that was fed."""
+
+    match: Match
+    utterances: tuple[Utterance, ...]
+
+
+class Matcher:
+    """All ways of a set, compiled once; shared by all its listeners. Holds no state of a step."""
+
+    def __init__(
+        self,
+        ways: Sequence[Way],
+        negation: Slot | None = None,
+        but_not: Slot | None = None,
+        familiar: frozenset[str] = frozenset(),
+    ) -> None:
+        self._slots: dict[Slot, int] = {}
+        self._ways = [
+            (way, tuple(tuple((self._number(link.slot), link.gap) for link in chain) for chain in way.chains))
+            for way in ways
+        ]
+        self._negation = self._number(negation) if negation else -1
+        self._but_not = self._number(but_not) if but_not else -1
+        phrases = sorted({phrase for slot in self._slots for phrase in slot.phrases})
+        index = {phrase: number for number, phrase in enumerate(phrases)}
+        self.phrases = tuple(phrases)
+        self._lexicon = Lexicon(phrases, familiar)
+        self._slots_of: list[list[int]] = [[] for _ in phrases]
+        for each, number in self._slots.items():
+            for phrase in each.phrases:
+                self._slots_of[index[phrase]].append(number)
+        self._patterns = self._compiled()
+        self._ways_of: dict[int, list[int]] = {}
+        self._wanted: list[frozenset[int]] = []
+        for number, (_, chains) in enumerate(self._ways):
+            wanted = frozenset(slot for chain in chains for slot, _ in chain)
+            self._wanted.append(wanted)
+            for slot in wanted:
+                self._ways_of.setdefault(slot, []).append(number)
+
+    def extend(
+        self, stretch: Stretch, signs: str, ends: frozenset[int], utterance: Utterance, done: Container[str]
+    ) -> list[Match]:
+        """Puts the signs at the stretch's end; the ways, not void and not of owners that are `done`, that they complete."""
+        since = len(stretch.signs)
+        stretch.joins.append((since, utterance))
+        stretch.ends |= {end + since for end in ends}
+        stretch.signs += signs
+        nevers, found = self._matches(stretch, since, self._scan(stretch, since), done)
+        stretch.nevers += nevers
+        return [match for match in found if not self._is_void(match, stretch)]
+
+    def _number(self, slot: Slot) -> int:
+        return self._slots.setdefault(slot, len(self._slots))
+
+    def _compiled(self) -> list[tuple["re2._Regexp", tuple[int, ...]]]:
+        by_pattern: dict[str, list[int]] = {}
+        for slot, number in self._slots.items():
+            for pattern in slot.patterns:
+                by_pattern.setdefault(pattern, []).append(number)
+        return [(re2.compile(pattern), tuple(slots)) for pattern, slots in by_pattern.items()]
+
+    def _scan(self, stretch: Stretch, since: int) -> set[int]:
+        """The slots that have something new."""
+        signs, slots = stretch.signs, stretch.slots
+        new: set[int] = set()
+        ends = [end for end in stretch.ends if since - _LONGEST_HIT < end < len(signs)]
+        for phrase, hits in self._lexicon.scan(signs, since).items():
+            if ends:
+                hits = [hit for hit in hits if not any(hit.start < end < hit.end for end in ends)]
+            new.update(self._slots_of[phrase])
+            for number in self._slots_of[phrase]:
+                slots.setdefault(number, []).extend(hits)
+        for pattern, numbers in self._patterns:
+            for place in pattern.finditer(signs):
+                if place.end() > since and place.end() > place.start():
+                    hit = Hit(place.start(), place.end(), 0.0, _PATTERN_LENGTH)
+                    new.update(numbers)
+                    for number in numbers:
+                        slots.setdefault(number, []).append(hit)
+        return new
+
+    def _matches(
+        self, stretch: Stretch, since: int, new: set[int], done: Container[str]
+    ) -> tuple[list[Match], list[Match]]:
+        ways = {way for slot in new for way in self._ways_of.get(slot, ())}
+        nevers: list[Match] = []
+        found: list[Match] = []
+        for number in sorted(ways):
+            way, chains = self._ways[number]
+            if way.owner in done or not self._wanted[number] <= stretch.slots.keys():
+                continue
+            match = self._match(way, chains, stretch, since)
+            if match is None or match.end <= since:
+                continue
+            if way.use != "never":
+                found.append(match)
+            elif all(part.cost <= _MOST_NEVER for part in match.parts) and not stretch.is_broken(
+                match.start, match.end
+            ):
+                nevers.append(match)
+        return nevers, found
+
+    def _match(self, way: Way, chains: Chains, stretch: Stretch, since: int) -> Match | None:
+        """The way's best and, of equals, last place in the stretch."""
+        parts: list[Hit] = []
+        cost = length = 0.0
+        for chain in chains:
+            placed = _placed(chain, stretch, since)
+            if placed is None:
+                return None
+            chain_cost, chain_length, chain_parts = placed
+            cost += chain_cost
+            length += chain_length
+            parts += chain_parts
+        parts.sort(key=lambda part: part.start)
+        return Match(way, 1.0 - cost / length, parts[0].start, max(part.end for part in parts), tuple(parts))
+
+    def _is_void(self, match: Match, stretch: Stretch) -> bool:
+        if any(never.way.owner == match.way.owner and _voids(never, match, stretch) for never in stretch.nevers):
+            return True
+        for hit in stretch.slots.get(self._negation, ()):
+            if hit.cost <= _SURE_NEGATION and self._negates(hit, match, stretch):
+                return True
+        return False
+
+    def _negates(self, hit: Hit, match: Match, stretch: Stretch) -> bool:
+        is_before = 0 <= match.start - hit.end <= _NEGATION_REACH
+        is_inside = match.start <= hit.start and hit.end <= match.end
+        if not (is_before or is_inside):
+            return False
+        if any(part.cost == 0 and _overlap(part, hit) for part in match.parts):
+            return False
+        if any(other.cost <= _SURE_NEGATION and _overlap(other, hit) for other in stretch.slots.get(self._but_not, ())):
+            return False
+        return is_inside or not stretch.is_broken(hit.start, match.start + 1)
+
+
+class Listener:
+    """What is said in one step, by speaker and stream. Bounded: a stretch holds `MOST_SIGNS` signs."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._stretches: dict[tuple[str, str], Stretch] = {}
+
+    def feed(self, utterance: Utterance, done: Container[str] = ()) -> list[Heard]:
+        """What it completes, best first. done: owners that need not be looked for."""
+        key = (utterance.stream_id, utterance.speaker)
+        stretch = self._stretches.pop(key, None)
+        if stretch is None or utterance.start_s - stretch.said_until_s > JOINED_S:
+            stretch = Stretch()
+        self._stretches[key] = stretch
+        if len(self._stretches) > _MOST_STRETCHES:
+            del self._stretches[next(iter(self._stretches))]
+        stretch.said_until_s = max(stretch.said_until_s, utterance.end_s)
+        words = plain(utterance.text)
+        heard: list[Heard] = []
+        for first in range(0, len(words.signs), KEPT_SIGNS):
+            if len(stretch.signs) > MOST_SIGNS - KEPT_SIGNS:
+                stretch.forget(len(stretch.signs) - KEPT_SIGNS)
+            piece = words.signs[first : first + KEPT_SIGNS]
+            ends = frozenset(end - first for end in words.ends if first <= end <= first + KEPT_SIGNS)
+            matches = self._matcher.extend(stretch, piece, ends, utterance, done)
+            heard += [Heard(match, stretch.between(match.start, match.end)) for match in matches]
+        heard.sort(key=lambda each: -each.match.score)
+        return heard
+
+
+def _placed(chain: Chain, stretch: Stretch, since: int) -> tuple[float, int, tuple[Hit, ...]] | None:
+    """The cheapest place of the chain, one that ends behind `since` before others: cost, signs, places of its parts."""
+    ends: list[tuple[int, float, int, tuple[Hit, ...]]] = []
+    for number, (slot, gap) in enumerate(chain):
+        hits = stretch.slots.get(slot, ())
+        following: list[tuple[int, float, int, tuple[Hit, ...]]] = []
+        for hit in hits:
+            if number == 0:
+                following.append((hit.end, hit.cost, hit.length, (hit,)))
+                continue
+            best: tuple[int, float, int, tuple[Hit, ...]] | None = None
+            for end, cost, length, parts in ends:
+                space = hit.start - end
+                if space < 0 or (space > gap and not _is_interrupted(stretch, end, hit.start, gap)):
+                    continue
+                if best is None or cost + hit.cost <= best[1]:
+                    best = (hit.end, cost + hit.cost, length + hit.length, (*parts, hit))
+            if best is not None:
+                following.append(best)
+        if not following:
+            return None
+        ends = following
+    _, cost, length, parts = min(ends, key=lambda each: (each[0] <= since, each[1] / each[2], -each[0]))
+    return cost, length, parts
+
+
+def _is_interrupted(stretch: Stretch, end: int, start: int, gap: int) -> bool:
+    """Whether an utterance begins between the two, which then may stand further apart."""
+    return start - end <= gap + _JOIN_GAP and any(end <= join <= start for join, _ in stretch.joins if join)
+
+
+def _voids(never: Match, match: Match, stretch: Stretch) -> bool:
+    """Whether it takes up words of the match, or stands right before or amid them."""
+    if any(_overlap(one, other) for one in never.parts for other in match.parts):
+        return True
+    is_before = 0 <= match.start - never.end <= _NEAR_NEVER and not stretch.is_broken(never.start, match.start + 1)
+    return is_before or (match.start <= never.start and never.end <= match.end)
+
+
+def _overlap(one: Hit, other: Hit) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _moved(hit: Hit, signs: int) -> Hit:
+    return Hit(hit.start - signs, hit.end - signs, hit.cost, hit.length)
