@@ -101,7 +101,6 @@ class Within:
         )
         return and_(found, ~barred)
 
-
     def findings(self) -> ColumnElement[bool]:
         """Of `findings`: those of recordings within reach, and of recordings of cases within reach."""
         if self.is_everything:

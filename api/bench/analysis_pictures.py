@@ -1,6 +1,6 @@
-"""How well faults of the picture are told on footage of worn cameras, and what telling costs. Drawn, and coded in H.264.
+"""How well faults of the picture are told on footage of worn cameras: drawn, and coded in H.264.
 
-`python -m api.bench.analysis_pictures --hours 40 --trials 400` for the figures of docs/evaluation.md.
+`python -m api.bench.analysis_pictures --hours 32 --trials 200` for the figures of docs/evaluation.md.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import numpy as np
 from api.bench import analysis_pictures_flow
 from api.bench.analysis_pictures_coded import KeyCoder, Luma
 from api.bench.analysis_pictures_faults import FAULTS, Fault
-from api.bench.analysis_pictures_flow import cost
 from api.bench.analysis_pictures_scenes import HEIGHT, KINDS, WIDTH, Footage
 from models.signal.bounds import Bounds, load
 from models.signal.flow_watch import FlowWatch
@@ -31,7 +30,7 @@ from models.signal.pictures import PictureMeter, PictureRow
 FILE: Final = Path(__file__).resolve().parent.parent.parent / "configs" / "rules" / "signal" / "pictures.yaml"
 WITHIN_S: Final = 2.0
 STAY_S: Final = 60
-TUNING, HELD_OUT = 1_000, 500_000
+TUNING, HELD_OUT = 1_000, 2_000_000
 """First seeds: bounds were chosen on the first, figures are told of the second. A seed decides place, light, motion, noise,
 coder and fault."""
 _BEFORE_S, _FAULT_S, _AFTER_S = 8, 6, 4
@@ -215,7 +214,7 @@ SWEPT: Final[Mapping[str, tuple[str, tuple[float, ...]]]] = {
     "black": ("high_max", (16, 17, 18, 19, 20, 22, 26, 32)),
     "over_exposed": ("clipped_min", (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
     "frozen": ("motion_max", (1, 2, 3, 4, 5, 6, 8, 12, 20)),
-    "blurred": ("sharp_max", (0.0, 0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2)),
+    "blurred": ("sharp_max", (0.0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2)),
     "upside_down": ("turned_min", (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)),
 }
 
@@ -265,7 +264,7 @@ def baseline(finding: str, faults: Sequence[Trial], sound: Sequence[list[Seen]])
     }  # fmt: skip
 
 
-def run(hours: float = 4.0, count: int = 60, seed: int = HELD_OUT, jobs: int = 1) -> dict[str, object]:
+def run(hours: float = 4.0, count: int = 60, seed: int = HELD_OUT, jobs: int = 2) -> dict[str, object]:
     """The report. hours: of footage without fault; count: faults of each kind. About two minutes of CPU at the defaults."""
     bounds = bounds_of()
     numbers = range(math.ceil(hours * 3600 / (5 * STAY_S)))
@@ -297,7 +296,7 @@ def run(hours: float = 4.0, count: int = 60, seed: int = HELD_OUT, jobs: int = 1
         "false_alarms_per_hour": max(each.false_alarms_per_hour for each in claimed),
         "delay_s_p95": max(each.delay_s_p95 for each in claimed),
         "hours": hours, "trials": count, "kinds": kinds,
-        "flow": flow_figures(count // 3, seed, bounds), "cost": cost(bounds),
+        "flow": flow_figures(count // 6, seed, bounds),
     }  # fmt: skip
 
 
@@ -334,7 +333,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tuning", action="store_true", help="the seeds that bounds were chosen on")
     asked = parser.parse_args()
     json.dump(run(asked.hours, asked.trials, TUNING if asked.tuning else HELD_OUT, asked.jobs), sys.stdout, indent=1)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import av
@@ -81,7 +82,7 @@ def frame_of(picture: Luma) -> VideoFrame:
     height, width = picture.shape
     frame = VideoFrame(width, height, "yuv420p")
     for number, plane in enumerate(frame.planes):
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         if number:
             rows[:] = 128
         else:
@@ -91,7 +92,8 @@ def frame_of(picture: Luma) -> VideoFrame:
 
 def luma_of(frame: VideoFrame) -> Luma:
     plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : frame.width]
+    rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return np.asarray(rows[:, : frame.width], np.uint8)
 
 
 def decoder() -> VideoCodecContext:
@@ -107,8 +109,6 @@ def _encoder(width: int, height: int, quantiser: int) -> VideoCodecContext:
     if not isinstance(made, VideoCodecContext):
         raise WorkerFailed("libav has no encoder of H.264")
     made.width, made.height, made.pix_fmt = width, height, "yuv420p"
-    from fractions import Fraction
-
     made.time_base = Fraction(1, 1)
     made.framerate = Fraction(1, 1)
     made.options = {

@@ -26,8 +26,8 @@ from pipeline.simulate.sound import RATE_HZ as CODED_HZ
 from pipeline.simulate.spoken import aac_of
 
 RULES: Final = Path(__file__).resolve().parents[2] / "configs" / "rules" / "signal" / "sounds.yaml"
-_SEED: Final = 20_261_128
-"""Bounds were chosen with seeds 1 and 2 and other voices."""
+_SEED: Final = 20_261_129
+"""Bounds were chosen with seeds 1 to 3 and other voices; judges were changed after a look at figures of 20_261_128."""
 _PIECE_S: Final = 0.25
 _EVENT_S: Final = 12.0
 """When an event begins, at the earliest."""
@@ -35,12 +35,12 @@ _WITHIN_S: Final = 2.0
 _BITS: Final = (32_000, 48_000, 64_000)
 _MAIN: Final[Mapping[str, tuple[str, tuple[float, ...]]]] = {
     "sound_missing": ("level_max", (-100, -92, -85, -75, -60)),
-    "sound_clipped": ("flat_min", (0.2, 0.1, 0.06, 0.05, 0.04)),
-    "sound_cut": ("drops_min", (6, 4, 3, 2, 1)),
-    "shouting": ("effort_min", (14, 11, 8.5, 7, 5)),
+    "sound_clipped": ("flat_min", (0.1, 0.06, 0.053, 0.045, 0.04)),
+    "sound_cut": ("drops_min", (4, 3, 2, 1.5, 1)),
+    "shouting": ("effort_min", (14, 10, 8, 6, 5)),
     "bang": ("rise_min", (20, 14, 10, 8, 5)),
     "alarm": ("tonal_min", (0.6, 0.4, 0.28, 0.2, 0.1)),
-    "crowd": ("over_min", (12, 9, 6, 4, 2)),
+    "crowd": ("over_min", (14, 11, 9, 6, 3)),
 }
 """The bound by which a kind's curve is drawn, from strict to lax; the third is the one in use."""
 _IN_USE: Final = 2

@@ -1,6 +1,7 @@
 """What was said in a step of a case, and what nobody heard: made of facts alone. Plain code; knows no store.
 
-All times are UTC seconds, the one axis of all streams of a step. Of several streams a second is heard if any heard it.
+All times are UTC seconds, the one axis of all streams of a step. Of several streams a second was heard if each of them
+heard it: what was said beside one whose microphone was silent, no other heard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,12 +61,16 @@ class View:
             of_stream.setdefault(each.fact.stream_id, []).append(each)
         self._said: dict[str, list[Said]] = {}
         self._unheard: dict[str, list[Unheard]] = {}
+        self._wordless: set[str] = set()
+        """Recordings in which no word was recognised: by themselves nobody knows whether anybody listened."""
         for source in sources:
             own = [each for each in of_stream.get(source.stream_id, ()) if is_of_recording(source, each.fact)]
             chosen = words.chosen(words.spans_of(own))
             said = [each for each in chosen if is_within(source, source.begin_s + each.start_s, from_s, to_s)]
             self._said[source.recording_id] = said
-            self._unheard[source.recording_id] = list(_unheard(source, own, said, from_s, to_s))
+            self._unheard[source.recording_id] = list(_unheard(source, own, said, to_s))
+            if not said:
+                self._wordless.add(source.recording_id)
 
     def utterances(self) -> list[Utterance]:
         """What counts of what was said, in its order; of several versions of a span one alone."""
@@ -96,16 +101,19 @@ class View:
         )
 
     def _reasons(self, sources: Sequence[Source], at_s: float) -> tuple[str, ...]:
-        """Why nobody heard this moment; none: somebody did."""
-        found: dict[str, None] = {}
-        for source in sources:
-            if not source.counts(at_s):
-                continue
-            why = [each.reason for each in self._unheard[source.recording_id] if each.start_s <= at_s < each.end_s]
-            if not why:
-                return ()
-            found.update(dict.fromkeys(why))
-        return tuple(found) or (_NO_STREAM,)
+        """Why this moment was not heard whole; none: it was."""
+        there = [source for source in sources if source.counts(at_s)]
+        if not there:
+            return (_NO_STREAM,)
+        found = {
+            each.reason: None
+            for source in there
+            for each in self._unheard[source.recording_id]
+            if each.start_s <= at_s < each.end_s
+        }
+        if all(source.recording_id in self._wordless for source in there):
+            found[_NO_WORDS] = None
+        return tuple(found)
 
 
 def utterance_of(source: Source, stored: Stored) -> Utterance:
@@ -147,13 +155,8 @@ def _utterance(source: Source, said: Said) -> Utterance:
     )  # fmt: skip
 
 
-def _unheard(
-    source: Source, own: Sequence[Stored], said: Sequence[Said], from_s: float, to_s: float
-) -> Iterator[Unheard]:
-    """Of one source. One in which no word was recognised heard nothing: nobody knows whether anybody listened."""
-    if not said:
-        yield Unheard(from_s, to_s, _NO_WORDS)
-        return
+def _unheard(source: Source, own: Sequence[Stored], said: Sequence[Said], to_s: float) -> Iterator[Unheard]:
+    """Of one source, by its own facts."""
     for each in said:
         if each.is_doubtful and each.correction is None:
             yield Unheard(source.begin_s + each.start_s, source.begin_s + each.end_s, _DOUBTFUL)

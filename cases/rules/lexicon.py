@@ -6,7 +6,7 @@ four may lose a sign. Only phrases that share three neighbouring sounds with the
 costs what it shares with the lexicon and not what the lexicon holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,8 @@ ANOTHER_WORD: Final = 0.2  # the text has a known word that sounds like the phra
 _SLACK = 2  # signs of text looked at beyond the phrase's own length, at its end
 _LOOK_BACK = 8  # signs before the new ones in which a phrase may begin
 _BITS = 12  # of the number of a sound; there are some 250
+_MOST_SIGNS = 30_000  # kept with their numbers; more than the characters in use
+_NO_SOUND = (1 << _BITS) - 1  # of signs that sound like none of any phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class Lexicon:
         self._phrases = tuple(phrases)
         self._costs = Costs()
         self._codes: dict[str, int] = {}
+        self._known = _Codes(self._codes)
         self._words: dict[int, list[int]] = {}
-        self._threes: dict[int, list[tuple[int, int, str]]] = {}
+        self._threes: dict[int, dict[int, list[tuple[int, int, str]]]] = {}  # by the last two sounds, then the first
         for index, phrase in enumerate(self._phrases):
             codes = [self._codes.setdefault(sound(sign), len(self._codes)) for sign in phrase]
             if len(phrase) == 2:
@@ -59,8 +62,8 @@ class Lexicon:
             left = len(phrase) - _lost(len(phrase))
             looked_at = _text(codes) if left > 3 and left == len(phrase) - 1 else ""
             for first, second, third in _threes(len(phrase)):
-                key = (codes[first] << _BITS | codes[second]) << _BITS | codes[third]
-                self._threes.setdefault(key, []).append((index, first, looked_at))
+                by_first = self._threes.setdefault(codes[second] << _BITS | codes[third], {})
+                by_first.setdefault(codes[first], []).append((index, first, looked_at))
 
     def scan(self, signs: str, since: int = 0) -> dict[int, list[Hit]]:
         """Hits by phrase, those alone that end behind `since`; of overlapping ones the best.
@@ -87,24 +90,26 @@ class Lexicon:
         One sign more may stand between two of the three. Phrases of two signs go to `found`.
         """
         base = max(since - _LOOK_BACK, 0)
-        known = self._codes
-        codes = [known.get(sound(sign), -1) for sign in signs[base:]]
+        known = self._known
+        codes = [known[sign] for sign in signs[base:]]
         sounds = _text(codes)
         near: dict[int, list[int]] = {}
         words, threes = self._words, self._threes
         for last in range(1, len(codes)):
-            if codes[last] < 0:
+            code = codes[last]
+            if code == _NO_SOUND:
                 continue
-            for second in (last - 1, last - 2):
-                if second < 0 or codes[second] < 0:
-                    continue
-                key = codes[second] << _BITS | codes[last]
+            for second in (last - 1, last - 2) if last > 1 else (0,):
+                key = codes[second] << _BITS | code
                 if key in words and base + last >= since:
                     self._short(words[key], signs, base + second, base + last, found)
+                by_first = threes.get(key)
+                if by_first is None:
+                    continue
                 for first in (second - 1, second - 2):
-                    if first < 0 or codes[first] < 0:
+                    if first < 0:
                         continue
-                    for index, offset, heard in threes.get(codes[first] << 2 * _BITS | key, ()):
+                    for index, offset, heard in by_first.get(codes[first], ()):
                         start = first - offset
                         if not heard or _is_in_order(heard, sounds[max(start - 1, 0) : start + len(heard) + _SLACK]):
                             near.setdefault(index, []).append(base + start)
@@ -171,7 +176,7 @@ class Lexicon:
         length = len(phrase)
         most = tolerance(length)
         costs = self._costs
-        if 0 <= start and start + length <= len(signs):
+        if start >= 0 and start + length <= len(signs):
             cost = 0.0
             for sign, other in zip(phrase, signs[start : start + length], strict=True):
                 cost += costs[sign + other]
@@ -211,6 +216,20 @@ class Lexicon:
         return Hit(first + begins[end], first + end, cost, length) if cost <= most and end > begins[end] else None
 
 
+class _Codes(dict[str, int]):
+    """The number of a sign's sound, by the sign; `_NO_SOUND` where no phrase has it."""
+
+    def __init__(self, of_sounds: Mapping[str, int]) -> None:
+        super().__init__()
+        self._of_sounds = of_sounds
+
+    def __missing__(self, sign: str) -> int:
+        if len(self) >= _MOST_SIGNS:
+            self.clear()
+        code = self[sign] = self._of_sounds.get(sound(sign), _NO_SOUND)
+        return code
+
+
 def _threes(length: int) -> list[tuple[int, int, int]]:
     """Places of three signs of a phrase with at most one of its signs between them."""
     gaps = ((1, 2),) if length == 3 else ((1, 2), (1, 3), (2, 3))
@@ -224,6 +243,8 @@ def _text(codes: Sequence[int]) -> str:
 
 def _is_in_order(sounds: str, text: str) -> bool:
     """Whether the sounds, but for one, come in their order in `text`."""
+    if len(set(sounds).difference(text)) > 1:
+        return False
     return any(_comes(sounds[:at] + sounds[at + 1 :], text) for at in range(len(sounds)))
 
 

@@ -1,7 +1,8 @@
 """Ways of saying something, found in what one speaker says on end: across interruptions, with what was misheard.
 
 A `Stretch` is what one speaker said within `JOINED_S` seconds, whoever spoke between. A `Listener` keeps the stretches
-of a step and finds, with each utterance, the ways that it completes.
+of a step and finds, with each utterance, the ways that it completes. A sentence that was cut is also looked at together
+with what takes it up again, whatever was said between and whoever the labels say it was.
 """
 
 from collections.abc import Container, Sequence
@@ -11,12 +12,13 @@ from typing import Final
 import re2  # type: ignore[import-untyped]  # it comes without types; used by finditer alone
 
 from cases.rules.lexicon import Hit, Lexicon
-from cases.rules.plain import plain
-from cases.rules.said import Utterance
+from cases.rules.plain import ENDS, Plain, plain
+from cases.rules.said import Speaker, Utterance
 
 JOINED_S: Final = 8.0  # between the end of one utterance and the beginning of the next of the same speaker
 MOST_SIGNS: Final = 160  # of one stretch, looked at together; a longer utterance is taken in pieces
 KEPT_SIGNS: Final = 60  # of what was said before, once it grows beyond MOST_SIGNS less so many
+_TAIL_SIGNS = 24  # of a sentence that was cut, looked at with what takes it up
 _MOST_STRETCHES = 64  # speakers of a step, by stream; the one heard longest ago goes first
 _JOIN_GAP = 6  # more signs that may stand between two parts where somebody broke in
 _MOST_NEVER = 0.0
@@ -25,6 +27,7 @@ _LONGEST_HIT = 16  # signs; a longer one is not looked at for a sentence's end f
 _NEAR_NEVER = 3  # signs between what makes void and what is said
 _NEGATION_REACH = 3
 _SURE_NEGATION = 0.2
+_LONGEST_PATTERN = 24  # signs before the new ones in which what fits a pattern may begin
 _PATTERN_LENGTH = 4  # what a pattern counts for, in signs, beside phrases
 
 Chain = tuple[tuple[int, int], ...]  # the number of a slot, and the signs that may stand before it
@@ -136,6 +139,8 @@ class Matcher:
         ways: Sequence[Way],
         negation: Slot | None = None,
         but_not: Slot | None = None,
+        turns: Slot | None = None,
+        resumes: Slot | None = None,
         familiar: frozenset[str] = frozenset(),
     ) -> None:
         self._slots: dict[Slot, int] = {}
@@ -145,6 +150,8 @@ class Matcher:
         ]
         self._negation = self._number(negation) if negation else -1
         self._but_not = self._number(but_not) if but_not else -1
+        self._turns = self._number(turns) if turns else -1
+        self._resumes = tuple(sorted(resumes.phrases, key=len, reverse=True)) if resumes else ()
         phrases = sorted({phrase for slot in self._slots for phrase in slot.phrases})
         index = {phrase: number for number, phrase in enumerate(phrases)}
         self.phrases = tuple(phrases)
@@ -165,7 +172,7 @@ class Matcher:
     def extend(
         self, stretch: Stretch, signs: str, ends: frozenset[int], utterance: Utterance, done: Container[str]
     ) -> list[Match]:
-        """Puts the signs at the stretch's end; the ways, not void and not of owners that are `done`, that they complete."""
+        """Puts the signs at the stretch's end; the ways that they complete, not void, of no owner that is `done`."""
         since = len(stretch.signs)
         stretch.joins.append((since, utterance))
         stretch.ends |= {end + since for end in ends}
@@ -173,6 +180,14 @@ class Matcher:
         nevers, found = self._matches(stretch, since, self._scan(stretch, since), done)
         stretch.nevers += nevers
         return [match for match in found if not self._is_void(match, stretch)]
+
+    def resumed(self, words: Plain) -> Plain | None:
+        """What follows words that take up a sentence again (我接着说); None: it begins with none."""
+        for phrase in self._resumes:
+            if words.signs.startswith(phrase):
+                size = len(phrase)
+                return Plain(words.signs[size:], frozenset(end - size for end in words.ends if end > size))
+        return None
 
     def _number(self, slot: Slot) -> int:
         return self._slots.setdefault(slot, len(self._slots))
@@ -189,16 +204,19 @@ class Matcher:
         signs, slots = stretch.signs, stretch.slots
         new: set[int] = set()
         ends = [end for end in stretch.ends if since - _LONGEST_HIT < end < len(signs)]
-        for phrase, hits in self._lexicon.scan(signs, since).items():
-            if ends:
-                hits = [hit for hit in hits if not any(hit.start < end < hit.end for end in ends)]
+        for phrase, found in self._lexicon.scan(signs, since).items():
+            hits = [hit for hit in found if not any(hit.start < end < hit.end for end in ends)] if ends else found
+            if not hits:
+                continue
             new.update(self._slots_of[phrase])
             for number in self._slots_of[phrase]:
                 slots.setdefault(number, []).extend(hits)
+        base = max(since - _LONGEST_PATTERN, 0)
+        recent = signs[base:] if self._patterns else ""
         for pattern, numbers in self._patterns:
-            for place in pattern.finditer(signs):
-                if place.end() > since and place.end() > place.start():
-                    hit = Hit(place.start(), place.end(), 0.0, _PATTERN_LENGTH)
+            for place in pattern.finditer(recent):
+                if base + place.end() > since and place.end() > place.start():
+                    hit = Hit(base + place.start(), base + place.end(), 0.0, _PATTERN_LENGTH)
                     new.update(numbers)
                     for number in numbers:
                         slots.setdefault(number, []).append(hit)
@@ -241,8 +259,10 @@ class Matcher:
         return Match(way, 1.0 - cost / length, parts[0].start, max(part.end for part in parts), tuple(parts))
 
     def _is_void(self, match: Match, stretch: Stretch) -> bool:
-        if any(never.way.owner == match.way.owner and _voids(never, match, stretch) for never in stretch.nevers):
-            return True
+        for never in stretch.nevers:
+            is_near = never.way.owner == match.way.owner and _voids(never, match, stretch)
+            if is_near and not self._is_turned(never.parts[0].end, match, stretch):
+                return True
         for hit in stretch.slots.get(self._negation, ()):
             if hit.cost <= _SURE_NEGATION and self._negates(hit, match, stretch):
                 return True
@@ -257,7 +277,14 @@ class Matcher:
             return False
         if any(other.cost <= _SURE_NEGATION and _overlap(other, hit) for other in stretch.slots.get(self._but_not, ())):
             return False
+        if self._is_turned(hit.end, match, stretch):
+            return False
         return is_inside or not stretch.is_broken(hit.start, match.start + 1)
+
+    def _is_turned(self, denied_to: int, match: Match, stretch: Stretch) -> bool:
+        """Whether the sentence turns round between what is denied and the match: 不是推销的，我们是市场监管局的."""
+        turns = stretch.slots.get(self._turns, ())
+        return any(not turn.cost and denied_to <= turn.start < match.parts[-1].start for turn in turns)
 
 
 class Listener:
@@ -266,6 +293,7 @@ class Listener:
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
         self._stretches: dict[tuple[str, str], Stretch] = {}
+        self._cut: dict[tuple[str, str], Utterance] = {}  # the last sentence without an end, by stream and speaker
 
     def feed(self, utterance: Utterance, done: Container[str] = ()) -> list[Heard]:
         """What it completes, best first. done: owners that need not be looked for."""
@@ -275,10 +303,14 @@ class Listener:
             stretch = Stretch()
         self._stretches[key] = stretch
         if len(self._stretches) > _MOST_STRETCHES:
-            del self._stretches[next(iter(self._stretches))]
-        stretch.said_until_s = max(stretch.said_until_s, utterance.end_s)
+            oldest = next(iter(self._stretches))
+            del self._stretches[oldest]
+            self._cut.pop(oldest, None)
         words = plain(utterance.text)
-        heard: list[Heard] = []
+        heard = self._taken_up(utterance, words, stretch, done)
+        stretch.said_until_s = max(stretch.said_until_s, utterance.end_s)
+        if utterance.text.rstrip()[-1:] not in ENDS:
+            self._cut[key] = utterance
         for first in range(0, len(words.signs), KEPT_SIGNS):
             if len(stretch.signs) > MOST_SIGNS - KEPT_SIGNS:
                 stretch.forget(len(stretch.signs) - KEPT_SIGNS)
@@ -288,6 +320,31 @@ class Listener:
             heard += [Heard(match, stretch.between(match.start, match.end)) for match in matches]
         heard.sort(key=lambda each: -each.match.score)
         return heard
+
+    def _taken_up(
+        self, utterance: Utterance, words: Plain, stretch: Stretch, done: Container[str]
+    ) -> list[Heard]:  # fmt: skip
+        """What the utterance completes of sentences that were cut and do not stand right before it in its stretch."""
+        heard: list[Heard] = []
+        rest = self._matcher.resumed(words)
+        for speaker in _maybe_the_same(utterance.speaker):
+            cut = self._cut.get((utterance.stream_id, speaker))
+            if cut is None or utterance.start_s - cut.end_s > JOINED_S:
+                continue
+            if rest is None and stretch.joins and stretch.joins[-1][1] is cut:
+                continue
+            begun, taken = Stretch(), rest or words
+            before = plain(cut.text).signs[-_TAIL_SIGNS:]
+            self._matcher.extend(begun, before, frozenset(), cut, done)
+            ends = frozenset(end for end in taken.ends if end <= KEPT_SIGNS)
+            matches = self._matcher.extend(begun, taken.signs[:KEPT_SIGNS], ends, utterance, done)
+            heard += [Heard(match, (cut, utterance)) for match in matches if match.start < len(before)]
+        return heard
+
+
+def _maybe_the_same(speaker: Speaker) -> tuple[Speaker, ...]:
+    """Labels under which the same person may have spoken a moment ago."""
+    return ("officer", "other", "unknown") if speaker == "unknown" else (speaker, "unknown")
 
 
 def _placed(chain: Chain, stretch: Stretch, since: int) -> tuple[float, int, tuple[Hit, ...]] | None:

@@ -23,8 +23,9 @@ _UNKNOWN_SPEAKER = 0.7
 _DOUBTFUL = 0.8
 _SEEN_ALONE = 0.6
 _SURE_HINT = 0.9  # of a hint's signs; what is less like it counts where the words are worn
-_MOST_HINTS = 8  # of one duty that are kept
+_MOST_HINTS = 8  # of one duty, faint and other, that are kept
 _MOST_SPANS = 20
+_LONGEST_ANSWER = 16  # signs; a longer sentence is no answer but talk in which its words come up
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class _Case:
     hints: list[_Hint] = field(default_factory=list)
     seen: list[tuple[float, str]] = field(default_factory=list)
 
+    def hint(self, hint: _Hint) -> None:
+        if sum(kept.is_faint == hint.is_faint for kept in self.hints) < _MOST_HINTS:
+            self.hints.append(hint)
+
 
 class Procedure:
     """started_s: the step's beginning, on the utterances' axis."""
@@ -67,6 +72,7 @@ class Procedure:
         self._cases = {duty.duty: _Case(duty) for duty in rules.duties_of(step_kind)}
         self._moments: dict[str, float] = {}
         self._listener = Listener(rules.procedure_matcher)
+        self._answers = Listener(rules.answer_matcher)
         self._seen = rules.seen_matcher
         self._done: set[str] = set()
         self._pairs: list[tuple[float, int, int]] = []  # 3 numbers an utterance
@@ -74,10 +80,15 @@ class Procedure:
 
     def feed(self, utterance: Utterance) -> list[Judged]:
         """Duties that it observes, each once. Utterances come in the order of their beginnings."""
-        pairs, known = count(plain(utterance.text).signs, self._rules.familiar)
+        signs = plain(utterance.text).signs
+        pairs, known = count(signs, self._rules.familiar)
         self._pairs.append((utterance.start_s, pairs, 0 if utterance.is_doubtful else known))
         told: list[Judged] = []
-        if self._is_over or utterance.speaker == "other":
+        if self._is_over:
+            return told
+        if utterance.speaker != "officer" and len(signs) <= _LONGEST_ANSWER:
+            self._answered(utterance)
+        if utterance.speaker == "other":
             return told
         for each in self._listener.feed(utterance, self._done):
             way = each.match.way
@@ -94,9 +105,16 @@ class Procedure:
                 self._moments.setdefault(case.duty.duty, case.judged.start_s)
                 self._done.add(way.owner)
                 told.append(case.judged)
-            elif len(case.hints) < _MOST_HINTS:
-                case.hints.append(_hint(each, is_faint=way.use != "hint" or each.match.score < _SURE_HINT))
+            else:
+                case.hint(_hint(each, is_faint=way.use != "hint" or each.match.score < _SURE_HINT))
         return told
+
+    def _answered(self, utterance: Utterance) -> None:
+        """What the other party answers hints that an officer said what it is an answer to; it proves nothing."""
+        for each in self._answers.feed(utterance, self._done):
+            case = self._cases.get(each.match.way.owner)
+            if case is not None:
+                case.hint(_hint(each, is_faint=each.match.score < _SURE_HINT))
 
     def seen(self, at_s: float, text: str, asked: str) -> list[Judged]:
         """Text read in a picture: with words near it the duty is surer; alone it counts where it was asked for."""

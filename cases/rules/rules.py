@@ -7,7 +7,7 @@ from typing import Final
 
 from cases.rules.listening import Matcher, Slot, Way
 
-LANGUAGE: Final = 1
+LANGUAGE: Final = 2
 """Of the notation and of how it is matched. It is part of a set's version: another reading is another judgement."""
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
@@ -84,6 +84,8 @@ class RuleSet:
     conduct_ways: tuple[Way, ...] = field(repr=False)
     negation: Slot | None
     but_not: Slot | None
+    turns: Slot | None
+    resumes: Slot | None
     familiar: frozenset[str] = field(repr=False)
 
     def duties_of(self, step_kind: str) -> tuple[Duty, ...]:
@@ -92,8 +94,18 @@ class RuleSet:
     @cached_property
     def procedure_matcher(self) -> Matcher:
         return Matcher(
-            [way for way in self.procedure_ways if way.use != "seen"], self.negation, self.but_not, self.familiar
+            [way for way in self.procedure_ways if way.use not in ("seen", "answer")],
+            self.negation,
+            self.but_not,
+            self.turns,
+            self.resumes,
+            self.familiar,
         )
+
+    @cached_property
+    def answer_matcher(self) -> Matcher:
+        """Of what the other party answers to an officer."""
+        return Matcher([way for way in self.procedure_ways if way.use == "answer"], familiar=self.familiar)
 
     @cached_property
     def seen_matcher(self) -> Matcher:

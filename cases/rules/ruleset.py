@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import re2  # type: ignore[import-untyped]  # it comes without types; a compiled pattern's finditer is used alone
 import yaml
 
 from cases.rules.familiar import pairs_of
+from cases.rules.groups import Groups
 from cases.rules.laws import FOLDER as LAWS
 from cases.rules.laws import Laws, cited, load_laws
 from cases.rules.listening import Link, Slot, Way
 from cases.rules.nodes import File
-from cases.rules.notation import WayRefused, read_phrase, read_way
+from cases.rules.notation import WayRefused, read_way
 from cases.rules.rules import CONDUCT, LANGUAGE, SEVERITIES, SOUNDS, ConductRule, Duty, RuleSet
 from pipeline.errors import RulesInvalid
 
@@ -26,15 +26,15 @@ DUTIES: Final = (
     "statement_and_defence_informed", "duty_to_answer_truthfully", "hearing_right_informed", "remedies_informed",
     "evidence_list_read", "signature_requested", "closing_stated",
 )  # fmt: skip
-LONGEST_PATTERN: Final = 200
-MOST_PATTERN_BYTES: Final = 1 << 18  # of RE2's program; a counted repetition of a group soon needs more
 
-_SET_FIELDS = ("label", "groups", "negations", "but_not", "duties", "moments")
+_WORD_LISTS: Final = ("negations", "but_not", "turns", "resumes")
+_SET_FIELDS = ("label", "groups", *_WORD_LISTS, "duties", "moments")
 _CONDUCT_FILE_FIELDS = ("groups", "conduct")
 _DUTY_FIELDS = (
     "duty", "zh", "en", "law", "severity", "steps", "is_required", "within_s", "before", "after", "heard_share",
-    "longest_unheard_s", "near_s", "unknown", "ways", "hints", "never", "seen",
+    "longest_unheard_s", "near_s", "unknown", "ways", "hints", "answers", "never", "seen",
 )  # fmt: skip
+_DUTY_USES: Final = {"ways": "way", "hints": "hint", "answers": "answer", "never": "never", "seen": "seen"}
 _MOMENT_FIELDS = ("moment", "zh", "ways", "never")
 _CONDUCT_FIELDS = (
     "rule", "finding", "zh", "en", "law", "severity", "speaker", "unknown", "ways", "with_sound", "never", "sounds",
@@ -60,8 +60,7 @@ class _Reading:
         self._laws = laws
         self._files: list[File] = []
         self._content: dict[str, object] = {}
-        self._groups: dict[str, tuple[File, yaml.Node]] = {}
-        self._slots: dict[str, Slot] = {}
+        self._groups = Groups()
         self._ids: dict[str, str] = {}
         self._label = ""
         self._duties: list[Duty] = []
@@ -69,26 +68,26 @@ class _Reading:
         self._moments: dict[str, str] = {}
         self._ways: dict[str, list[Way]] = {"procedure": [], "conduct": []}
         self._relations: list[tuple[str, str, str, File, yaml.Node]] = []
-        self._negation: dict[str, Slot] = {}
+        self._words: dict[str, Slot] = {}
 
     def rule_set(self) -> RuleSet:
         steps = self._step_kinds()
         procedure = self._roots("procedure", _SET_FIELDS)
         conduct = self._roots("conduct", _CONDUCT_FILE_FIELDS)
         for file, fields in (*procedure, *conduct):
-            self._collect_groups(file, fields)
+            self._groups.collect(file, fields)
         version = self._version()
         for file, fields in procedure:
             self._label = file.text(fields, "label", fields["label"]) if "label" in fields else self._label
-            for name in ("negations", "but_not"):
+            for name in _WORD_LISTS:
                 if name in fields:
-                    self._negation[name] = self._slot(file, file.items(fields[name], name), fields[name], ())
+                    self._words[name] = self._groups.slot(file, file.items(fields[name], name), fields[name], ())
             self._each(file, fields, "duties", lambda f, node: self._duty(f, node, steps, version))
             self._each(file, fields, "moments", self._moment)
         for file, fields in conduct:
             self._each(file, fields, "conduct", lambda f, node: self._conduct_rule(f, node, version))
         self._check_relations()
-        self._check_groups()
+        self._groups.check()
         if mistakes := [mistake for file in self._files for mistake in file.mistakes]:
             raise RulesInvalid(sorted(mistakes))
         return RuleSet(
@@ -99,11 +98,11 @@ class _Reading:
             moments=self._moments,
             procedure_ways=tuple(self._ways["procedure"]),
             conduct_ways=tuple(self._ways["conduct"]),
-            negation=self._negation.get("negations"),
-            but_not=self._negation.get("but_not"),
-            familiar=pairs_of(
-                [*self._laws.texts, *(phrase for slot in self._slots.values() for phrase in slot.phrases)]
-            ),
+            negation=self._words.get("negations"),
+            but_not=self._words.get("but_not"),
+            turns=self._words.get("turns"),
+            resumes=self._words.get("resumes"),
+            familiar=pairs_of([*self._laws.texts, *self._groups.phrases]),
         )
 
     def _file(self, path: Path) -> File:
@@ -133,77 +132,6 @@ class _Reading:
         content = json.dumps([LANGUAGE, self._content], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:8]
 
-    # Words.
-
-    def _collect_groups(self, file: File, fields: Mapping[str, yaml.Node]) -> None:
-        if "groups" not in fields:
-            return
-        for name, key, value in file.named(fields["groups"]):
-            if name in self._groups:
-                other, _ = self._groups[name]
-                file.tell(key, f"two groups of one name: {name}, also in {other.path.name}", "name one otherwise")
-            else:
-                self._groups[name] = (file, value)
-
-    def _check_groups(self) -> None:
-        """Groups that no rule uses hold mistakes too."""
-        for name, (file, node) in self._groups.items():
-            self._group(name, file, node, ())
-
-    def _group(self, name: str, file: File, at: yaml.Node, within: tuple[str, ...]) -> Slot:
-        if name in within:
-            circle = " -> ".join((*within[within.index(name) :], name))
-            file.tell(at, f"a cycle of groups: {circle}", "take one out of the other")
-            self._slots[name] = Slot(frozenset())
-        if name not in self._groups:
-            file.tell(at, f"no group {name}", "write it under groups, or mend its name")
-            return Slot(frozenset())
-        if name not in self._slots:
-            home, node = self._groups[name]
-            self._slots[name] = self._slot(home, home.items(node, name), node, (*within, name))
-        return self._slots[name]
-
-    def _slot(
-        self, file: File, items: Iterator[tuple[str, yaml.Node]], at: yaml.Node, within: tuple[str, ...]
-    ) -> Slot:  # fmt: skip
-        phrases: set[str] = set()
-        patterns: set[str] = set()
-        mistakes = len(file.mistakes)
-        for text, node in items:
-            if text.startswith("{") and text.endswith("}"):
-                slot = self._group(text[1:-1].strip(), file, node, within)
-                phrases |= slot.phrases
-                patterns |= slot.patterns
-            elif len(text) > 1 and text.startswith("/") and text.endswith("/"):
-                patterns |= self._pattern(file, text[1:-1], node)
-            else:
-                phrases |= _told(file, node, lambda text=text: {read_phrase(text)}, set())  # type: ignore[misc]
-        if not phrases and not patterns and len(file.mistakes) == mistakes:
-            file.tell(at, "an empty group", "write a phrase, or take it out")
-        return Slot(frozenset(phrases), frozenset(patterns))
-
-    def _pattern(self, file: File, pattern: str, node: yaml.Node) -> set[str]:
-        if not pattern or len(pattern) > LONGEST_PATTERN:
-            file.tell(node, f"a pattern of {len(pattern)} signs", f"write 1 to {LONGEST_PATTERN}")
-            return set()
-        options = re2.Options()
-        options.max_mem = MOST_PATTERN_BYTES
-        options.log_errors = False
-        try:
-            compiled = re2.compile(pattern, options)
-        except re2.error as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-            file.tell(
-                node,
-                f"RE2 refuses the pattern: {reason}",
-                "write it simpler; look-around and back references are not in RE2",
-            )
-            return set()
-        if compiled.search("") is not None:
-            file.tell(node, "a pattern that fits nothing at all", "have it need at least one sign")
-            return set()
-        return {pattern}
-
     def _add_ways(
         self, file: File, fields: Mapping[str, yaml.Node], owner: str, used: Mapping[str, str], where: str
     ) -> None:  # fmt: skip
@@ -217,14 +145,12 @@ class _Reading:
                     continue
                 chains = tuple(
                     tuple(
-                        Link(self._group(p.group, file, node, ()) if p.group else Slot(frozenset(p.phrases)), p.gap)
+                        Link(self._groups.group(p.group, file, node) if p.group else Slot(frozenset(p.phrases)), p.gap)
                         for p in chain
                     )
                     for chain in written.chains
                 )
                 self._ways[where].append(Way(owner, use, chains, text))
-
-    # Rules.
 
     def _each(
         self, file: File, fields: Mapping[str, yaml.Node], name: str, read: Callable[[File, yaml.Node], None]
@@ -288,9 +214,7 @@ class _Reading:
         for relation in ("before", "after"):
             for other, at in file.texts(fields, relation):
                 self._relations.append((relation, name, other, file, at))
-        self._add_ways(
-            file, fields, name, {"ways": "way", "hints": "hint", "never": "never", "seen": "seen"}, "procedure"
-        )  # fmt: skip
+        self._add_ways(file, fields, name, _DUTY_USES, "procedure")
         within_s = file.number(fields, "within_s", 1, 86_400, None)
         self._duties.append(
             Duty(
@@ -371,15 +295,6 @@ class _Reading:
                 file.tell(node, f"a cycle: {shown}", "take one of the relations out")
                 continue
             after.setdefault(first, set()).add(second)
-
-
-def _told(file: File, node: yaml.Node, read: Callable[[], set[str]], default: set[str]) -> set[str]:
-    try:
-        return read()
-    except WayRefused as error:
-        message, _, remedy = str(error).partition("; ")
-        file.tell(node, message, remedy)
-        return default
 
 
 def _path(after: Mapping[str, set[str]], start: str, goal: str) -> tuple[str, ...]:

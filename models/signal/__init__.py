@@ -1,1 +1,1 @@
-"""Is the recording itself sound, and is something loud happening: measured from key frames and sound, judged by bounds."""
+"""Is the recording sound, and is something loud happening: measured from key frames and sound, judged by bounds."""

@@ -45,7 +45,7 @@ class RaisedVoice:
     WANTED: Final = frozenset(
         {
             "effort_min", "effort_min_leave", "level_weight", "tilt_weight", "pitch_weight", "voice_min", "voiced_min",
-            "tonal_max",
+            "tonal_max", "usual_level_min", "usual_tilt_min",
         }
     )  # fmt: skip
     _KEPT: Final = 240  # two minutes of speech
@@ -74,6 +74,7 @@ class RaisedVoice:
             )
         )
         usual_level, usual_tilt, usual_pitch = (median(values) for values in zip(*self._usual, strict=True))
+        usual_level, usual_tilt = max(usual_level, bounds["usual_level_min"]), max(usual_tilt, bounds["usual_tilt_min"])
         effort = (
             bounds["level_weight"] * (level - usual_level)
             + bounds["tilt_weight"] * (tilt - usual_tilt)
@@ -134,6 +135,7 @@ class Alarm:
             "same_max",
             "ratio_max",
             "fade_max",
+            "high_min",
             "glide_min",
             "glide_max",
         }
@@ -154,23 +156,26 @@ class Alarm:
         tone_hz = median(row.tone_hz for row in told)
         if tone_hz < bounds["tone_min"]:
             return OFF
-        is_held = median(row.tone_fade_db for row in told) <= bounds["fade_max"]
+        is_held = median(row.tone_fade_db for row in told) <= bounds["fade_max"] or tone_hz >= bounds["high_min"]
         is_on = is_held and tonal >= bounds["tonal_min"] and (self._is_same(told) or self._is_gliding(told))
         measures = (("tonal", round(tonal, 2)), ("tone_hz", round(tone_hz)))
         return is_on or None, beyond(tonal, bounds["tonal_min"], 0.5), measures
 
     def _is_same(self, rows: Sequence[SoundRow]) -> bool:
-        """Every row's least and most are one of two tones, near each other."""
+        """All that sounds is one of two tones, near each other; or each row has mostly the same high one."""
         low, high = min(row.tone_low_hz for row in rows), max(row.tone_high_hz for row in rows)
         if high > low * self._bounds["ratio_max"]:
             return False
         near = 1 + self._bounds["same_max"]
+        middle = median(row.tone_hz for row in rows)
+        if middle >= self._bounds["high_min"] and all(middle / near <= row.tone_hz <= middle * near for row in rows):
+            return True
         ends = [hertz for row in rows for hertz in (row.tone_low_hz, row.tone_hz, row.tone_high_hz)]
         return all(hertz <= low * near or hertz >= high / near for hertz in ends)
 
     def _is_gliding(self, rows: Sequence[SoundRow]) -> bool:
         steps = [row.tone_step for row in rows]
-        return min(steps) >= self._bounds["glide_min"] and max(steps) <= self._bounds["glide_max"]
+        return fmean(steps) >= self._bounds["glide_min"] and max(steps) <= self._bounds["glide_max"]
 
 
 class Crowd:

@@ -12,7 +12,9 @@ from models.signal.flow_watch import FROZEN
 from models.signal.noticed import Lasting, Measures, Noticed
 from models.signal.pictures import PictureRow
 
-_PAIRS: Final = 4  # of key frames, from which it is told whether the camera moved
+_PAIRS: Final = 6
+"""Of key frames, from which it is told whether the camera moved: somebody who walks through the picture of one that
+stands is gone after fewer."""
 
 
 class PictureWatch:
@@ -22,7 +24,7 @@ class PictureWatch:
         "lens_covered": frozenset(
             {
                 "structure_max", "structure_max_leave", "sharp_max", "sharp_max_leave", "mean_max", "mean_max_leave",
-                "sure_mean_max", "seen_structure_min",
+                "sure_mean_max", "seen_structure_min", "spread_max", "spread_max_leave",
             }
         ),
         "black": frozenset({"high_max", "high_max_leave"}),
@@ -74,16 +76,20 @@ class PictureWatch:
         )
 
     def _covered(self, at_s: float, row: PictureRow) -> Noticed | None:
-        """Nothing to be seen in a picture that is not bright: a hand, a pocket; or a place without any light."""
+        """Nothing to be seen in a picture that is not bright: a hand, a pocket; or a place without any light.
+
+        What a device writes into its pictures has edges; so does a covered one whose other points are nearly all alike.
+        """
         kind = self._kinds["lens_covered"]
         bounds = kind.bounds
+        spread = row.high - row.low
+        is_bare = row.structure <= bounds["structure_max"] and row.sharp <= bounds["sharp_max"]
+        is_full = row.structure > bounds["structure_max_leave"] or row.sharp > bounds["sharp_max_leave"]
         is_on = _side(
-            row.structure <= bounds["structure_max"]
-            and row.sharp <= bounds["sharp_max"]
+            (is_bare or spread <= bounds["spread_max"])
             and row.mean <= bounds["mean_max"]
             and row.high > self._kinds["black"].bounds["high_max"],
-            row.structure > bounds["structure_max_leave"]
-            or row.sharp > bounds["sharp_max_leave"]
+            (is_full and spread > bounds["spread_max_leave"])
             or row.mean > bounds["mean_max_leave"]
             or self._lasting["black"].is_open,
         )

@@ -28,12 +28,12 @@ class SoundWatch:
 
     WANTED: Final[Mapping[str, frozenset[str]]] = {
         "sound_missing": frozenset(
-            {"level_max", "level_max_leave", "settled_s", "mute_max_s", "muting_s", "muting_for_s"}
+            {"level_max", "level_max_leave", "edge_min", "settled_s", "mute_max_s", "muting_s", "muting_for_s"}
         ),
         "sound_clipped": frozenset(
             {"flat_min", "flat_min_leave", "sure_flat_min", "peak_min", "tonal_max", "rows_min"}
         ),
-        "sound_cut": frozenset({"drops_min", "drops_min_leave", "rows_min"}),
+        "sound_cut": frozenset({"drops_min", "drops_min_leave", "level_min", "rows_min"}),
         "shouting": RaisedVoice.WANTED,
         "bang": Blow.WANTED,
         "alarm": Alarm.WANTED,
@@ -86,11 +86,6 @@ class SoundWatch:
             each.forget()
         return []
 
-    def without(self, at_s: float) -> list[Noticed]:
-        """The stream went on up to at_s and brought no sound, though it has a track for it: that is silence too."""
-        told = self._lasting["sound_missing"].feed(at_s, True, 1.0, (("level_db", -120.0),))
-        return [told] if told is not None else []
-
     def finish(self, at_s: float) -> list[Noticed]:
         """The source is over: what is open ends."""
         return [told for each in self._lasting.values() if (told := each.finish(at_s)) is not None]
@@ -107,42 +102,47 @@ class SoundWatch:
 
     def _is_cut(self, rows: Sequence[SoundRow]) -> Answer:
         bounds = self._cut
-        drops = sum(row.drops for row in rows)
-        if drops >= bounds["drops_min"] and sum(row.drops > 0 for row in rows) >= bounds["rows_min"]:
+        broken = [row.drops for row in rows if row.drops and row.level_db >= bounds["level_min"]]
+        drops = sum(broken)
+        if drops >= bounds["drops_min"] and len(broken) >= bounds["rows_min"]:
             return True, beyond(drops, bounds["drops_min"], 6), (("drops", drops), ("seconds", len(rows) * ROW_S))
         return (False if drops < bounds["drops_min_leave"] else None), 0.0, ()
 
 
 class _Missing:
-    """Digital silence. A device that mutes what is quiet does so for moments; once it has, it is given longer."""
+    """Digital silence. A device that mutes what is quiet fades into it, and is given longer."""
 
     def __init__(self, bounds: Mapping[str, float]) -> None:
         self._bounds = bounds
         self._heard_s = 0.0
         self._silent_since_s: float | None = None
         self._is_muted = False
+        self._is_abrupt = False
         self._muting_until_s = -1.0
 
     def judge(self, row: SoundRow) -> Answer:
         bounds = self._bounds
         is_on = between(-row.level_db, -bounds["level_max"], -bounds["level_max_leave"])
+        is_abrupt = row.edge_db >= bounds["edge_min"]
         if not is_on:
             lasted_s = row.at_s - self._silent_since_s if self._silent_since_s is not None else 0.0
             if self._is_muted or 0 < lasted_s <= bounds["mute_max_s"]:
                 self._muting_until_s = row.at_s + bounds["muting_for_s"]
-            self._is_muted = lasted_s == 0 and row.zero > 0 and not row.drops
+            self._is_muted = lasted_s == 0 and row.zero > 0 and not is_abrupt
+            self._is_abrupt = is_abrupt
             self._silent_since_s = None
             self._heard_s += ROW_S
             return is_on, 0.0, ()
         self._is_muted = False
         if self._silent_since_s is None:
             self._silent_since_s = row.at_s
+            self._is_abrupt = self._is_abrupt or is_abrupt
         measures = (("level_db", row.level_db), ("zero", row.zero))
-        is_settled = self._heard_s >= bounds["settled_s"] and row.at_s >= self._muting_until_s
-        if not is_settled and row.at_s - self._silent_since_s < bounds["muting_s"]:
+        is_sure = self._is_abrupt and self._heard_s >= bounds["settled_s"] and row.at_s >= self._muting_until_s
+        if not is_sure and row.at_s - self._silent_since_s < bounds["muting_s"]:
             return None, 0.0, ()
         return True, 1.0 if row.level_db < -100 else 0.8, measures
 
     def gap(self) -> None:
         """What comes next does not follow."""
-        self._silent_since_s, self._is_muted = None, False
+        self._silent_since_s, self._is_muted, self._is_abrupt = None, False, False

@@ -38,7 +38,8 @@ class SoundRow:
 
     at_s: of its beginning, a multiple of ROW_S. peak: largest sample. flat: share of samples over 0.85 of the size
     that 1 % exceed: 2 to 3 % in noise and talk, more where tops are cut off. zero: share of blocks of 5 ms that are
-    digitally silent. drops: how often sound broke off into digital silence while it was loud.
+    digitally silent. drops: how often sound broke off into digital silence while it was loud. edge_db: where silence
+    began last, the loudest of the 30 ms before it over what was 0.1 s before: far below 0 where sound faded.
 
     low_db: below 300 Hz; middle_db: to 1 kHz; upper_db: to 4 kHz; high_db: above. floor_db: of 300 to 4,000 Hz in the
     quietest fifth of the frames; wobble_db: standard deviation of that level. voiced: share of frames with a pitch.
@@ -60,6 +61,7 @@ class SoundRow:
     flat: float
     zero: float
     drops: float
+    edge_db: float
     low_db: float
     middle_db: float
     upper_db: float
@@ -209,23 +211,23 @@ _LOUD_OVER_DB: Final = -12.0
 _LEAST_LOUD_DB: Final = -60.0
 
 
-def _silence(size: Samples, before: Samples | None) -> tuple[float, float]:
-    """zero, drops. A drop: two silent blocks, and just before them sound about as loud as the loud part of the row."""
-    blocks = size.reshape(-1, _BLOCK)
-    zero = blocks.max(axis=1) < _ZERO
-    if not zero.any():
-        return 0.0, 0.0
-    known = np.concatenate([np.abs(before), size]) if before is not None else size
-    levels = _db(np.square(known.reshape(-1, _BLOCK)).mean(axis=1))
-    silent = known.reshape(-1, _BLOCK).max(axis=1) < _ZERO
-    loud_db = float(np.percentile(levels[~silent], 75)) if not silent.all() else QUIET_DB
-    if loud_db < _LEAST_LOUD_DB:
-        return float(zero.mean()), 0.0
+def _silence(size: Samples, before: Samples | None) -> tuple[float, float, float]:
+    """zero, drops, edge_db. A drop: two silent blocks, and before them sound about as loud as the loud part is."""
+    zero = float((size.reshape(-1, _BLOCK).max(axis=1) < _ZERO).mean())
+    if not zero:
+        return 0.0, 0.0, QUIET_DB
+    blocks = (np.concatenate([np.abs(before), size]) if before is not None else size).reshape(-1, _BLOCK)
+    levels, silent = _db(np.square(blocks).mean(axis=1)), blocks.max(axis=1) < _ZERO
     begins = np.flatnonzero(silent[1:-1] & silent[2:] & ~silent[:-2]) + 1
     if before is not None:
-        begins = begins[begins >= _BEFORE]
-    drops = sum(bool(levels[max(begin - 6, 0) : begin].max() > loud_db + _LOUD_OVER_DB) for begin in begins)
-    return float(zero.mean()), float(drops)
+        begins = begins[begins >= _BEFORE - 1]
+    if not len(begins):
+        return zero, 0.0, QUIET_DB
+    loud_db = float(np.percentile(levels[~silent], 75))
+    just_before = [float(levels[max(begin - 6, 0) : begin].max()) for begin in begins]
+    drops = sum(level > loud_db + _LOUD_OVER_DB for level in just_before) if loud_db >= _LEAST_LOUD_DB else 0
+    earlier = levels[max(begins[-1] - 20, 0) : max(begins[-1] - 8, 0)]
+    return zero, float(drops), just_before[-1] - float(np.median(earlier)) if len(earlier) else QUIET_DB
 
 
 def _voice(spectra: _Floats, frames_db: _Floats) -> tuple[float, float, float, float, float]:

@@ -10,7 +10,7 @@ from tests.serving import Server, onrecord
 FINDINGS = {
     "python", "packages", "settings", "web pages", "cores", "swap", "clock", "monotonic clock", "codecs",
     "demuxer's cage", "memory", "file descriptors", "api certificate", "rtmp certificate", "data folder",
-    "signing key", "space", "disk sync", "disk rate", "speech model", "voice model", "speech device",
+    "signing key", "space", "disk sync", "disk rate", "speech model", "voice model", "text model", "speech device",
 }  # fmt: skip
 
 

@@ -133,7 +133,9 @@ def test_an_unknown_model_and_a_broken_registry_are_told_without_a_traceback(tmp
         answer = onrecord(tmp_path, "models", *arguments, "nobody", *more)
         assert (answer.returncode, answer.stdout) == (1, "")
         assert "onrecord models list" in answer.stderr
-    settings = with_registry(registry_file(tmp_path, entry("one", licence=""), entry("two", longest_s=-1, task="smell")))
+    settings = with_registry(
+        registry_file(tmp_path, entry("one", licence=""), entry("two", longest_s=-1, task="smell"))
+    )
     answer = onrecord(tmp_path, "models", "list", **settings)
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr

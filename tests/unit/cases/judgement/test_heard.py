@@ -54,7 +54,7 @@ def seconds(*spans: tuple[int, int]) -> set[int]:
 
 
 @given(st.lists(SPAN, max_size=5), st.lists(SPAN, max_size=5), st.lists(SPAN, max_size=3))
-def test_a_second_is_heard_if_any_stream_heard_it_or_it_was_looked_at_again(
+def test_a_second_was_heard_if_each_stream_heard_it_or_it_was_looked_at_again(
     first: list[tuple[int, int]], second: list[tuple[int, int]], again: list[tuple[int, int]]
 ) -> None:
     facts = stored(
@@ -62,7 +62,7 @@ def test_a_second_is_heard_if_any_stream_heard_it_or_it_was_looked_at_again(
         *(closed(1, each) for each in again),
     )  # fmt: skip
     view = View([source(1), source(2)], facts, NOW_S, NOW_S + LENGTH_S)
-    unheard = (seconds(*first) - seconds(*again)) & seconds(*second)
+    unheard = (seconds(*first) - seconds(*again)) | seconds(*second)
     for at in range(100):
         heard = view.hearing().share(NOW_S + at, NOW_S + at + 1)
         assert (heard > 0.5) == (at not in unheard), at
@@ -99,3 +99,10 @@ def test_the_rules_of_the_program_hold() -> None:
     rules = Rulebook()
     seen, book, refusal = rules._look()
     assert (refusal, book is not None, seen != b"") == ("", True, True)
+
+
+def test_a_device_near_which_nobody_spoke_takes_nothing_from_what_another_heard() -> None:
+    hearing = View([source(1), source(2)], stored(said(1)), NOW_S, NOW_S + LENGTH_S).hearing()
+    assert hearing.share(NOW_S, NOW_S + 50) == 1.0
+    alone = View([source(2)], stored(said(1)), NOW_S, NOW_S + LENGTH_S).hearing()
+    assert alone.share(NOW_S, NOW_S + 50) == 0.0

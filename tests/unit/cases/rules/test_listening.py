@@ -16,9 +16,9 @@ def said(text: str, start_s: float = 0.0, speaker: Speaker = "officer", stream_i
     return Utterance(start_s=start_s, end_s=start_s + 2.0, speaker=speaker, text=text, stream_id=stream_id)
 
 
-def listener(*ways: Way, negation: str = "", but_not: str = "") -> Listener:
-    slots = [Slot(frozenset(words.split())) if words else None for words in (negation, but_not)]
-    return Listener(Matcher(ways, slots[0], slots[1]))
+def listener(*ways: Way, negation: str = "", but_not: str = "", turns: str = "", resumes: str = "") -> Listener:
+    slots = [Slot(frozenset(words.split())) if words else None for words in (negation, but_not, turns, resumes)]
+    return Listener(Matcher(ways, slots[0], slots[1], slots[2], slots[3]))
 
 
 def heard(listening: Listener, *utterances: Utterance) -> list[tuple[str, ...]]:
@@ -26,6 +26,16 @@ def heard(listening: Listener, *utterances: Utterance) -> list[tuple[str, ...]]:
     return [
         tuple(each.text for each in found.utterances) for one in utterances for found in listening.feed(one)
     ]  # fmt: skip
+
+
+def sure(listening: Listener, *utterances: Utterance) -> list[tuple[str, ...]]:
+    """As `heard`, of what was surely said."""
+    return [
+        tuple(each.text for each in found.utterances)
+        for one in utterances
+        for found in listening.feed(one)
+        if found.match.is_sure
+    ]
 
 
 def test_parts_may_stand_a_gap_apart_and_no_further() -> None:
@@ -71,6 +81,31 @@ def test_a_negation_right_before_or_amid_makes_void_and_a_question_does_not() ->
     assert heard(listener(way("执法证"), **listening), said("没有"), said("执法证在这", 3.0))
 
 
+def test_what_is_denied_does_not_reach_beyond_where_the_sentence_turns() -> None:
+    ways = way("我们是…市场监管局"), way("不是…市场监管局", "never")
+    lists = {"negation": "不是", "turns": "我们是"}
+    assert not heard(listener(*ways, negation="不是"), said("不是推销，我们是市场监管局的"))
+    assert heard(listener(*ways, **lists), said("不是推销，我们是市场监管局的"))
+    assert not heard(listener(*ways, **lists), said("我们是说不是市场监管局的"))
+    assert not heard(listener(way("市场监管局"), **lists), said("不是市场监管局，我们是推销的"))
+
+
+def test_a_cut_sentence_is_taken_up_under_another_label_and_behind_whoever_broke_in() -> None:
+    ways = way("申请回避")
+    cut, broke_in = said("您可以申请回——", speaker="unknown"), said("等一下。", 2.2, "unknown")
+    assert sure(listener(ways), cut, said("避的。", 3.0)) == [("您可以申请回——", "避的。")]
+    assert sure(listener(ways), cut, broke_in, said("避的。", 4.5, "unknown")) == [("您可以申请回——", "避的。")]
+    assert not sure(listener(ways), said("您可以申请回。", speaker="unknown"), said("避的。", 3.0))
+    assert not sure(listener(ways), cut, said("避的。", 2.1 + JOINED_S))
+    assert not sure(listener(ways), said("您可以申请回——"), said("避的。", 3.0, "other"))
+
+
+def test_words_that_take_a_sentence_up_again_are_left_out() -> None:
+    cut, taken_up = said("您可以申请回——"), said("我接着说，避的。", 3.0)
+    assert not sure(listener(way("申请回避")), cut, taken_up)
+    assert sure(listener(way("申请回避"), resumes="我接着说 接着说"), cut, taken_up)
+
+
 def test_a_never_makes_void_what_shares_its_words_or_follows_it() -> None:
     ways = way("出示…证件"), way("(等会儿/您的证件)", "never"), way("健康证", "never", owner="other")
     assert not heard(listener(*ways), said("出示您的证件"))
@@ -98,6 +133,14 @@ def test_a_pattern_counts_as_a_part() -> None:
     )
     assert heard(Listener(Matcher([ways])), said("根据食品安全法第一百一十条"))
     assert not heard(Listener(Matcher([ways])), said("根据食品安全法"))
+
+
+def test_a_pattern_is_found_across_two_utterances_and_once() -> None:
+    ways = Way("duty", "way", ((Link(Slot(frozenset(), frozenset(["[一二三]箱"])), 0),),))
+    listening = Listener(Matcher([ways]))
+    assert heard(listening, said("今天天气很好" * 8 + "三"), said("箱牛奶", 3.0), said("好的", 6.0)) == [
+        ("今天天气很好" * 8 + "三", "箱牛奶")
+    ]
 
 
 def test_a_stretch_is_bounded_and_what_comes_late_in_a_long_utterance_is_heard() -> None:

@@ -46,7 +46,9 @@ def scene() -> list[Utterance]:
         ]
 
 
-def last(procedure: Procedure, utterances: Sequence[Utterance], ended_s: float = 100.0, hearing: Hearing = ALL_HEARD) -> dict[str, Judged]:  # fmt: skip
+def last(
+    procedure: Procedure, utterances: Sequence[Utterance], ended_s: float = 100.0, hearing: Hearing = ALL_HEARD
+) -> dict[str, Judged]:
     """The last verdict of each duty."""
     told = [judged for utterance in utterances for judged in procedure.feed(utterance)]
     return {judged.duty: judged for judged in (*told, *procedure.finish(ended_s, hearing))}
@@ -117,6 +119,15 @@ def test_what_the_rules_were_written_with_is_told_right(rules: RuleSet) -> None:
         ("recording_notified", "把监控录像调出来。"),
         ("recording_notified", "执法记录仪没开。"),
         ("grounds_stated", "我们依法扣押这十二箱牛奶。"),
+        ("grounds_stated", "拟对您作出罚款五百一十元的行政处罚。"),
+        ("grounds_stated", "根据食品安全法第一百二十四条，拟处以五万元罚款。"),
+        ("grounds_stated", "依据行政处罚法，您有权陈述和申辩。"),
+        ("grounds_stated", "进货的凭证有没有依据？"),
+        ("grounds_stated", "我们是管食品安全的。"),
+        ("grounds_stated", "原因是冰箱坏了。"),
+        ("recusal_informed", "我要求你们回避！"),
+        ("identity_stated", "听说是市监局来查的。"),
+        ("evidence_list_read", "十二箱，对吧？"),
         ("recusal_informed", "请不要回避问题。"),
         ("evidence_list_read", "把进货清单拿来。"),
         ("signature_requested", "您拒绝签字，我们会在笔录上注明。"),
@@ -125,6 +136,57 @@ def test_what_the_rules_were_written_with_is_told_right(rules: RuleSet) -> None:
 )
 def test_what_only_sounds_like_a_duty_is_none(rules: RuleSet, duty: str, text: str) -> None:
     assert duty not in {judged.duty for judged in inspection(rules).feed(said(text))}
+
+
+@pytest.mark.parametrize(
+    ("duty", "text"),
+    [
+        ("identity_stated", "别误会，我们不是来推销的，我们是市场监管局的。"),
+        ("identity_stated", "我们不是城管，是市场监管局的。"),
+        ("certificate_shown", "我的执法证，他的执法证，都在这儿，您看。"),
+        ("recording_notified", "我身上的摄像头开着，在录像。"),
+        ("recusal_informed", "对我们两个您要不要求回避？"),
+        ("evidence_list_read", "白酒六瓶，红酒四瓶，数目没错吧？"),
+    ],
+)
+def test_what_looks_like_none_is_a_duty_done(rules: RuleSet, duty: str, text: str) -> None:
+    assert duty in {judged.duty for judged in inspection(rules).feed(said(text))}
+
+
+@pytest.mark.parametrize(
+    ("duty", "text"),
+    [
+        ("identity_stated", "您好，我姓周，我们单位就在前面。"),
+        ("certificate_shown", "您看一下，这个，这是我的，那是他的。"),
+        ("recording_notified", "镜头对着您呢，您知道一下。"),
+        ("evidence_list_read", "白酒六瓶，对得上吗？"),
+    ],
+)
+def test_what_is_only_pointed_at_is_not_told_as_missing(rules: RuleSet, duty: str, text: str) -> None:
+    told = last(inspection(rules), [said(text)])
+    assert (told[duty].verdict, told[duty].quotes[:1]) == (Verdict.CANNOT_TELL, (text,))
+
+
+def test_what_a_party_answers_makes_it_untold_and_what_it_says_at_length_does_not(rules: RuleSet) -> None:
+    for speaker in ("other", "unknown"):
+        told = last(inspection(rules), [said("我不申请回避。", speaker=_SPEAKERS[speaker])])
+        assert told["recusal_informed"].verdict is Verdict.CANNOT_TELL
+        assert told["recusal_informed"].quotes == ("我不申请回避。",)
+    at_length = said("上次来的人问我要不要回避，我说不申请回避，他们就走了。", speaker="other")
+    assert last(inspection(rules), [at_length])["recusal_informed"].verdict is Verdict.NOT_OBSERVED
+
+
+def test_an_answer_behind_the_deadline_hints_at_nothing(rules: RuleSet) -> None:
+    told = last(inspection(rules), [said("录就录。", 61.0, "other")])
+    assert told["recording_notified"].verdict is Verdict.NOT_OBSERVED
+    told = last(inspection(rules), [said("录就录。", 50.0, "other")])
+    assert told["recording_notified"].verdict is Verdict.CANNOT_TELL
+
+
+def test_many_faint_hints_leave_room_for_a_plain_one(rules: RuleSet) -> None:
+    faint = [said("增见呢。", 3.0 * number) for number in range(1, 12)]
+    procedure = inspection(rules)
+    assert "证件。" in last(procedure, [*faint, said("证件。", 50.0)])["certificate_shown"].quotes
 
 
 def test_a_partys_words_never_satisfy_an_officers_duty(rules: RuleSet) -> None:
@@ -188,6 +250,13 @@ def test_the_window_alone_must_have_been_heard(rules: RuleSet) -> None:
         told = {judged.duty: judged for judged in inspection(rules).due(60.0, hearing)}
         assert told["recording_notified"].verdict is verdict
     assert told["recording_notified"].coverage == pytest.approx(2 / 3, abs=0.001)
+
+
+def test_many_short_gaps_are_enough_not_to_tell(rules: RuleSet) -> None:
+    gaps = Hearing([Unheard(at, at + 2.0, "丢包") for at in range(0, 100, 10)])
+    told = {judged.duty: judged for judged in inspection(rules).finish(100.0, gaps)}
+    assert told["recusal_informed"].verdict is Verdict.CANNOT_TELL
+    assert told["recusal_informed"].coverage == 0.8
 
 
 def test_one_gap_as_long_as_a_sentence_is_enough_not_to_tell(rules: RuleSet) -> None:
@@ -281,9 +350,8 @@ def test_a_text_of_ten_thousand_signs_is_judged_in_bounded_time(rules: RuleSet, 
     assert time.process_time() - started_s < 3.0
 
 
-_TEXTS = st.text(max_size=60) | st.lists(
-    st.sampled_from(["执法证", "请您", "签字", "申请", "回避", "不是", "我们是", "市场监管局", "。", "录像", "清单", "核对"]), max_size=12
-).map("".join)  # fmt: skip
+_WORDS = ["执法证", "请您", "签字", "申请", "回避", "不是", "我们是", "市场监管局", "。", "录像", "清单", "核对"]
+_TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(_WORDS), max_size=12).map("".join)
 _UTTERANCES = st.lists(
     st.builds(
         Utterance,

@@ -38,6 +38,8 @@ def line_of(text: str, part: str) -> int:
         ("行政处罚法 第", "行政处分法 第", "行政处分法", "no law 行政处分法"),
         ("行政处罚法 第五十五条", "某条", "某条", "no citation"),
         ("duty: certificate_shown", "duty: badge_shown", "badge_shown", "unknown duty badge_shown"),
+        ("    ways:\n", "    answers: [好]\n    ways:\n", "answers", "answers: '好' is one sign"),
+        ("label: 小规则", "label: 小规则\nturns: [是]", "turns", "one sign"),
         ("[inspection]", "[inspecting]", "inspecting", "unknown kind of step inspecting"),
         ("before: [begun]", "before: [began]", "began", "no duty or moment began"),
         ("before: [begun]", "before: [certificate_shown]", "[certificate_shown]", "a cycle"),
@@ -107,6 +109,12 @@ def test_a_cycle_over_several_duties_is_told_whole(folder: Made) -> None:
 def test_a_cycle_over_several_groups_is_told_and_ends(folder: Made) -> None:
     text = PROCEDURE.replace("  证件: [执法证, 工作证]", '  证件: ["{甲}"]\n  甲: ["{乙}", 甲乙]\n  乙: ["{甲}"]')
     assert any("a cycle of groups: 甲 -> 乙 -> 甲" in each.message for each in mistakes(folder(procedure=text)))
+
+
+def test_groups_within_too_many_groups_are_refused(folder: Made) -> None:
+    chain = "".join(f'  组{number}: ["{{组{number + 1}}}"]\n' for number in range(2_000))
+    text = PROCEDURE.replace("groups:\n", f"groups:\n{chain}  组2000: [执法证]\n")
+    assert any("groups in more than 20 groups" in each.message for each in mistakes(folder(procedure=text)))
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(folder: Made) -> None:

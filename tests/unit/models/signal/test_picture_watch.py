@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from models.signal.noticed import Noticed
 from models.signal.picture_watch import PictureWatch
 from models.signal.pictures import PictureMeter, PictureRow
+from pipeline.simulate import burnin
+from pipeline.simulate.picture import blank
+from pipeline.simulate.scenes import cover, make_scene
 from tests.unit.models.signal.footage import Luma, bounds, flat, walk, with_clock
 
 Faulty = Callable[[float], Luma]
@@ -196,3 +199,17 @@ def test_of_any_rows_each_kind_begins_and_ends_in_turn(steps: list[tuple[float, 
         assert ends == [number % 2 == 1 for number in range(len(ends))]
         assert len(ends) % 2 == 0
     assert all(0 <= each.at_s <= at_s for each in found)
+
+
+def test_a_covered_lens_is_told_though_a_clock_is_written_into_the_middle_of_the_picture() -> None:
+    """As the demo's devices do: the clock for machines above, the one for people below it."""
+    watch, meter, found = PictureWatch(bounds()), PictureMeter(), []
+    scene, picture = make_scene("shop"), blank()
+    for second in range(12):
+        if 4 <= second < 8:
+            cover(picture, second)
+        else:
+            scene.draw(picture, float(second))
+        burnin.draw(picture, 1_700_000_000_000 + 1000 * second, second)
+        found += [(each.finding, each.is_end, each.at_s) for each in watch.feed(second, meter.measure(picture.y))]
+    assert found == [("lens_covered", False, 4.0), ("lens_covered", True, 8.0)]

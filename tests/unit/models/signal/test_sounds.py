@@ -121,4 +121,6 @@ def test_sound_that_breaks_off_while_it_is_loud_drops_and_sound_that_fades_does_
     faded[:6_000] *= np.exp(-np.arange(6_000) / 400).astype(np.float32)
     faded[6_000:] = 0
     assert rows_of(broken)[0].drops == 2
+    assert rows_of(broken)[0].edge_db > -3
     assert rows_of(faded)[0].drops == 0
+    assert rows_of(faded)[0].edge_db < -10
