@@ -27,7 +27,7 @@ from pipeline.simulate.spoken import aac_of
 
 RULES: Final = Path(__file__).resolve().parents[2] / "configs" / "rules" / "signal" / "sounds.yaml"
 _SEED: Final = 20_261_129
-"""Bounds were chosen with seeds 1 to 3 and other voices; judges were changed after a look at figures of 20_261_128."""
+"""Bounds were chosen with seeds 1 to 3 and other voices; judges were changed after a look at figures of the seed before."""
 _PIECE_S: Final = 0.25
 _EVENT_S: Final = 12.0
 """When an event begins, at the earliest."""
@@ -52,7 +52,7 @@ _NAIVE_LOUD_DB: Final = -16.0
 class Scale:
     """events: of each kind. hours: of sound in which nothing is to be noticed. With curve: every kind's bound is moved."""
 
-    events: int = 24
+    events: int = 40
     hours: float = 1.0
     has_curve: bool = False
 
@@ -78,7 +78,7 @@ def run(scale: Scale | None = None) -> dict[str, object]:
     report: dict[str, object] = {
         "recall": min(float(str(kind["recall"])) for kind in kinds.values()),
         "false_alarms_per_hour": max(float(str(kind["false_alarms_per_hour"])) for kind in kinds.values()),
-        "delay_s_p95": max((_p95(_delays(bounds, cases[kind], kind)) for kind in kinds), default=0.0),
+        "delay_s_p95": max(float(str(kind["delay_s_p95"])) for kind in kinds.values()),
         "kinds": kinds,
         "hours_without_event": round(sum(case.length_s for case in calm) / 3600, 2),
         "sound_core_share_per_stream": core_share(),
@@ -257,7 +257,7 @@ def main() -> None:
     """`python -m api.bench.analysis_sounds --hours 30 --events 200 --curve`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--hours", type=float, default=1.0)
-    parser.add_argument("--events", type=int, default=24)
+    parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--curve", action="store_true")
     told = parser.parse_args()
     json.dump(run(Scale(told.events, told.hours, told.curve)), sys.stdout, indent=1)

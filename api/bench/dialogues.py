@@ -27,7 +27,8 @@ class Dialogue:
 
     @property
     def ended_s(self) -> float:
-        return max(each.end_s for each in (*self.utterances, *self.unheard)) + 1.0
+        ends_s = [each.end_s for each in self.utterances] + [each.end_s for each in self.unheard]
+        return max(ends_s) + 1.0
 
 
 class _Said(TypedDict):
