@@ -34,6 +34,7 @@ class SoundWatch:
             {"flat_min", "flat_min_leave", "sure_flat_min", "peak_min", "tonal_max", "rows_min"}
         ),
         "sound_cut": frozenset({"drops_min", "drops_min_leave", "level_min", "rows_min"}),
+        "sound_drowned": frozenset({"floor_min", "floor_min_leave", "voiced_max"}),
         "shouting": RaisedVoice.WANTED,
         "bang": Blow.WANTED,
         "alarm": Alarm.WANTED,
@@ -47,6 +48,7 @@ class SoundWatch:
         self._missing = _Missing(limits["sound_missing"])
         self._clipped = limits["sound_clipped"]
         self._cut = limits["sound_cut"]
+        self._drowned = limits["sound_drowned"]
         self._loud: dict[str, Judge] = {
             "shouting": RaisedVoice(limits["shouting"]),
             "bang": Blow(limits["bang"]),
@@ -66,10 +68,11 @@ class SoundWatch:
             "sound_missing": self._missing.judge(row),
             "sound_clipped": self._is_clipped(rows),
             "sound_cut": self._is_cut(rows),
+            "sound_drowned": self._is_drowned(row),
             **{name: judge.judge(rows) for name, judge in self._loud.items()},
         }
         if answers["sound_cut"][0] or self._lasting["sound_cut"].is_open:
-            answers["bang"] = OFF
+            answers["bang"] = answers["sound_drowned"] = OFF
         for finding, (is_on, confidence, measures) in answers.items():
             at_s = rows[-2].at_s if finding == "bang" and len(rows) > 1 else row.at_s
             if (told := self._lasting[finding].feed(at_s, is_on, confidence, measures)) is not None:
@@ -99,6 +102,14 @@ class SoundWatch:
             flat = fmean(over)
             return True, beyond(flat, bounds["flat_min"], 0.2), (("flat", round(flat, 3)), ("peak", rows[-1].peak))
         return (False if not any(row.flat >= bounds["flat_min_leave"] for row in loud) else None), 0.0, ()
+
+    def _is_drowned(self, row: SoundRow) -> Answer:
+        """Noise in which nobody two steps away would be understood; a voice that is over all else has a clear pitch."""
+        bounds = self._drowned
+        if row.floor_db >= bounds["floor_min"] and row.voiced <= bounds["voiced_max"]:
+            return True, beyond(row.floor_db, bounds["floor_min"], 10), (("floor_db", row.floor_db),)
+        is_off = row.floor_db < bounds["floor_min_leave"] or row.voiced > bounds["voiced_max"]
+        return (False if is_off else None), 0.0, ()
 
     def _is_cut(self, rows: Sequence[SoundRow]) -> Answer:
         bounds = self._cut

@@ -83,7 +83,7 @@ test("every finding, duty, severity, verdict and end that a fact can name has it
   const { REASONS } = await import("../findings/reasons");
   const words: Readonly<Record<string, readonly string[]>> = {
     finding: [
-      "lens_covered", "black", "over_exposed", "frozen", "blurred", "upside_down", "sound_missing", "sound_clipped", "sound_cut", "clock_off", "stream_thin", "undecodable",
+      "lens_covered", "black", "over_exposed", "frozen", "blurred", "upside_down", "sound_missing", "sound_clipped", "sound_cut", "sound_drowned", "clock_off", "stream_thin", "undecodable",
       "shouting", "bang", "alarm", "crowd",
       "uncivil_officer", "uncivil_other", "threat", "bribe_offered", "recording_refused", "obstruction", "conflict", "officer_distress", "duty_missing",
     ],

@@ -520,6 +520,7 @@ export const en: Record<keyof typeof zh, string> = {
   "finding.sound_missing": "No sound",
   "finding.sound_clipped": "Sound clipped",
   "finding.sound_cut": "Sound cut",
+  "finding.sound_drowned": "Drowned by noise",
   "finding.clock_off": "Clock is off",
   "finding.stream_thin": "Stream too thin",
   "finding.shouting": "Shouting",

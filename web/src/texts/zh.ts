@@ -517,6 +517,7 @@ export const zh = {
   "finding.sound_missing": "没有声音",
   "finding.sound_clipped": "声音过载失真",
   "finding.sound_cut": "声音中断",
+  "finding.sound_drowned": "噪声过大",
   "finding.clock_off": "时钟不准",
   "finding.stream_thin": "码流过低",
   "finding.shouting": "高声喊叫",

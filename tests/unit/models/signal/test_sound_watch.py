@@ -92,7 +92,7 @@ def test_clipped_sound_is_told_and_loud_talk_is_not() -> None:
 
 
 def test_sound_that_keeps_breaking_off_is_cut_and_no_bang() -> None:
-    sound = pink(20, -12)
+    sound = pink(20, -30)
     for at_s in np.arange(8, 14, 0.3):
         sound[round(at_s * RATE_HZ) :][:1_600] = 0
     began_s, ended_s = _only(sound, "sound_cut")
@@ -261,3 +261,13 @@ def test_what_was_measured_is_told_with_a_finding() -> None:
     ((_, began), *_) = watched(rows_of(_in_room(24, 8, _alarm("beeps"))))
     assert dict(began.measures)["tone_hz"] == pytest.approx(3_100, rel=0.01)
     assert 0.5 <= began.confidence <= 1
+
+
+def test_noise_that_drowns_words_is_told_and_a_voice_over_it_is_not() -> None:
+    loud = noise(30, -20.0)
+    quiet = noise(30, _ROOM_DB)
+    sound = np.concatenate([quiet[: 8 * RATE_HZ], loud[: 10 * RATE_HZ], quiet[: 8 * RATE_HZ]])
+    ((told_s, ended_s),) = spans(rows_of(sound), "sound_drowned")
+    assert 11 <= told_s <= 12, "it is told when it has lasted"
+    assert 21 <= ended_s <= 22
+    assert spans(rows_of(quiet), "sound_drowned") == []
