@@ -17,7 +17,12 @@ from cases.rules.said import Speaker, Utterance
 from cases.words import CORRECTED, HEARD, Said
 
 SPOKEN: Final = (HEARD, CORRECTED)
-SOUND_FAULTS: Final = {"sound_missing": "无声", "sound_clipped": "声音过载", "sound_cut": "声音断续", "sound_drowned": "噪声淹没"}
+SOUND_FAULTS: Final = {
+    "sound_missing": "无声",
+    "sound_clipped": "声音过载",
+    "sound_cut": "声音断续",
+    "sound_drowned": "噪声淹没",
+}
 HOLES: Final = (
     "AnalysisGap", "AnalysisGapClosed", "MediaLost", "StreamInterrupted", "StreamResumed", "FindingRaised",
     "FindingEnded",

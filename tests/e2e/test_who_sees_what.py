@@ -50,6 +50,7 @@ def test_20_s_are_asked_for_approved_by_another_played_and_told_in_the_audit(chr
     assert officer.locator("[data-tile]:not([hidden])").count() == 1
     analyst = person(chromium, demo, "analyst")
     assert analyst.locator("[data-action=wall]").count() == 0
+    analyst.locator("[data-action=recordings]").click()
     analyst.locator("[data-recording] a").last.click()
     analyst.locator("[data-allowed=none]").wait_for()
     assert analyst.locator("[data-action=play]").count() == 0
