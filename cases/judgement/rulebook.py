@@ -49,7 +49,7 @@ class Rulebook:
             for line in refusal.splitlines():
                 log.error("rules are refused; those before stay in force", mistake=line)
         elif self.current is None or book.version != self.current.version:
-            log.info("rules are in force", version=book.version, label=book.label)
+            log.info("rules are in force", version=book.version)
             self.current = book
 
     def _look(self) -> tuple[bytes, Book | None, str]:

@@ -30,7 +30,9 @@ class PictureWatch:
         "black": frozenset({"high_max", "high_max_leave"}),
         "over_exposed": frozenset({"clipped_min", "clipped_min_leave"}),
         "frozen": FROZEN,
-        "blurred": frozenset({"structure_min", "contrast_min", "sharp_max", "sharp_max_leave"}),
+        "blurred": frozenset(
+            {"structure_min", "contrast_min", "mean_min", "sharp_max", "sharp_max_leave", "sharp_of_edged_max"}
+        ),
         "upside_down": frozenset({"turned_min", "margin_min"}),
     }  # fmt: skip
 
@@ -105,10 +107,18 @@ class PictureWatch:
         return self._lasting["over_exposed"].feed(at_s, is_on, min(1.0, row.clipped), _measures(row, "clipped", "mean"))
 
     def _blurred(self, at_s: float, row: PictureRow, is_seen: bool) -> Noticed | None:
-        """Something is there, and no edge of it is sharp. Before a bare wall nothing is there to judge by."""
+        """Something is there, in enough light, and no edge of it is sharp.
+
+        Before a bare wall and in the dark there is too little to judge by; the few edges of a wall are sharp.
+        """
         bounds = self._kinds["blurred"].bounds
-        is_there = row.structure >= bounds["structure_min"] and row.high - row.low >= bounds["contrast_min"]
-        is_blurred = is_there and row.sharp <= bounds["sharp_max"]
+        is_there = (
+            row.structure >= bounds["structure_min"]
+            and row.high - row.low >= bounds["contrast_min"]
+            and row.mean >= bounds["mean_min"]
+        )
+        most_sharp = min(bounds["sharp_max"], row.edged * bounds["sharp_of_edged_max"])
+        is_blurred = is_there and row.sharp <= most_sharp
         is_on = _side(is_blurred and is_seen, row.sharp > bounds["sharp_max_leave"] or not is_seen)
         return self._lasting["blurred"].feed(at_s, is_on, 1.0, _measures(row, "sharp", "structure"))
 
