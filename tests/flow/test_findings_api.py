@@ -9,10 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from api.judgements_cli import rejudge
 from cases.appender import Appender
 from cases.casework import attaching, case_acts, kinds, recordings
 from cases.casework.actor import Actor
@@ -256,16 +253,14 @@ def test_an_officer_under_complaint_reads_neither_findings_nor_verdicts_of_what_
 
 
 def test_a_console_judges_again_and_the_server_tells_it_once(site: Site) -> None:
-    app = typer.Typer()
-    app.command()(rejudge)
-    environment = {"ONRECORD_DATA": str(site.server.data)}
-    told = CliRunner().invoke(app, ["--case", "1", "--json", "--processes", "1"], env=environment)
-    assert told.exit_code == 0, told.output
+    again = ("rules", "rejudge", "--json", "--processes", "1")
+    told = onrecord(site.server.data, *again, "--case", "1")
+    assert told.returncode == 0, told.stderr
     (case,) = json.loads(told.stdout)["cases"]
     assert {each["duty"] for each in case["changed"]} >= {"identity_stated", "recording_notified"}
 
     until(lambda: site.procedure()["identity_stated"]["verdict"] == "observed", "the server told it")
-    told = CliRunner().invoke(app, ["--json", "--processes", "1"], env=environment)
+    told = onrecord(site.server.data, *again)
     assert json.loads(told.stdout)["cases"][0]["changed"] == []
 
 
