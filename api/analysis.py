@@ -84,7 +84,7 @@ def wished(settings: Settings, stage: Stage, model: str) -> tuple[str, str]:
 
     Raises: ModelError: it is not here, not verified, or the stage has no models. SettingsInvalid.
     """
-    if not stage.model:
+    if stage.name == "signal":
         if model:
             raise ModelMissing(f"{stage.name} has no models to choose from; leave the model out")
         return "", stage.label

@@ -31,7 +31,7 @@ def analyse(
     if stage not in settings.analyse.stages or stage == "text":
         raise typer.BadParameter(f"{stage} is none of analyse.stages that look at recordings", param_hint="--stage")
     now = stage_of(settings, stage)
-    if not now.is_on:
+    if not now.is_on and not model:
         raise ModelMissing(now.why)
     name, label = wished(settings, now, model)
     found = [what] if what.startswith("rec_") else anyio.run(recordings_of, settings.store, settings.data, what)
