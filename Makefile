@@ -10,7 +10,7 @@ setup: $(VENV)/.installed web/dist/index.html
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -28,7 +28,8 @@ system:
 test: setup system
 	cd web && npm test --silent
 	$(BIN)/python -m pytest -n 2 tests/unit tests/rules
-	$(BIN)/python -m pytest tests/e2e tests/flow tests/fuzz
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/flow tests/fuzz
+	$(BIN)/python -m pytest tests/e2e
 
 check: lint test
 
@@ -54,6 +55,8 @@ soak: setup
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--allow-unsafe --strip-extras --extra dev -o requirements.lock pyproject.toml
+	# insightface asks for opencv-python, which needs a screen's libraries and overwrites the headless one of the same name
+	sed -i '/^opencv-python==/,/^[^ ]/{/^opencv-python==/d;/^ /d}' requirements.lock
 
 clean:
 	rm -rf $(VENV) web/node_modules web/dist

@@ -127,10 +127,17 @@ def main() -> None:
     order = Order(**json.loads(sys.stdin.readline()))
     orders: queue.SimpleQueue[FaultOrder] = queue.SimpleQueue()
     device = Device(order, orders)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: device.is_stopping.set())
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_await_end, args=(device.is_stopping,), daemon=True).start()
     threading.Thread(target=_read_orders, args=(orders, device.is_stopping), daemon=True).start()
     device.run()
     os._exit(0)  # the reading thread holds stdin's lock; a tidy exit would wait for it
+
+
+def _await_end(is_stopping: threading.Event) -> None:
+    """In a thread: a handler runs in the one that waits for the event, and may hold the lock that `set` asks for."""
+    signal.sigwait({signal.SIGTERM})
+    is_stopping.set()
 
 
 def _read_orders(orders: "queue.SimpleQueue[FaultOrder]", is_stopping: threading.Event) -> None:
