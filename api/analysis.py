@@ -29,6 +29,7 @@ from pipeline.errors import (
     ThingUnknown,
 )
 from pipeline.settings import Settings
+from pipeline.slips import done as slip_done
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +170,7 @@ class Watch:
             try:
                 for slip, order in await anyio.to_thread.run_sync(orders.left, self._settings.data):
                     if await self._place(order):
-                        await anyio.to_thread.run_sync(orders.done, slip)
+                        await anyio.to_thread.run_sync(slip_done, slip)
             except (StorageError, BoardUnavailable) as error:
                 log.warning("orders of analysis wait", reason=str(error))
             if anyio.current_time() - noticed_s >= _NOTICE_S:

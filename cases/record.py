@@ -38,6 +38,7 @@ from pipeline.errors import CaseworkError, OnRecordError, StorageError, StoreUna
 from pipeline.outbox import Outbox, OutboxReader
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
+from pipeline.slips import done as slip_done
 from pipeline.supervise import Mistake, supervise
 
 log = structlog.get_logger(__name__)
@@ -173,10 +174,10 @@ class Record:
             try:
                 for slip, fact in await anyio.to_thread.run_sync(console.left, self._data):
                     await appender.append([] if fact is None else [fact])
-                    await anyio.to_thread.run_sync(console.registered, slip)
+                    await anyio.to_thread.run_sync(slip_done, slip)
                 for slip, wanted in await anyio.to_thread.run_sync(slips.left, self._data):
                     if wanted is None or await self._attached(store, appender, wanted):
-                        await anyio.to_thread.run_sync(slips.done, slip)
+                        await anyio.to_thread.run_sync(slip_done, slip)
             except StorageError as error:
                 log.error("what consoles did cannot be read or taken away", reason=str(error))
             await anyio.sleep(_SLIPS_EVERY_S)
@@ -194,7 +195,7 @@ class Record:
             try:
                 for slip, facts in await anyio.to_thread.run_sync(judgement_slips.left, self._data):
                     await appender.append(facts)
-                    await anyio.to_thread.run_sync(judgement_slips.done, slip)
+                    await anyio.to_thread.run_sync(slip_done, slip)
             except StorageError as error:
                 log.error("what was judged again cannot be read or taken away", reason=str(error))
             await anyio.sleep(_SLIPS_EVERY_S)

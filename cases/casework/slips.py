@@ -1,13 +1,10 @@
 """Recordings that `onrecord ingest --case` made: a slip each, until the server has attached them. Runs in a thread."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.errors import StorageError
-
-_FOLDER = "untold"
+from pipeline.slips import Slips
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,41 +17,24 @@ class AttachSlip:
 
 
 def leave(data: Path, slip: AttachSlip) -> None:
-    """On the medium when it returns. Raises: StorageError."""
-    path = data / _FOLDER / f"{slip.recording_id}.attach"
-    fresh = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(asdict(slip), file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror}); attach the recording by hand") from error
+    """On the medium when it returns. Raises: StorageError: attach the recording by hand."""
+    _slips(data).leave(json.dumps(asdict(slip), ensure_ascii=False).encode(), slip.recording_id)
 
 
 def left(data: Path) -> list[tuple[Path, AttachSlip | None]]:
     """None: a file that is no slip. Raises: StorageError."""
+    return [(path, _read(raw)) for path, raw in _slips(data).left()]
+
+
+def _read(raw: bytes) -> AttachSlip | None:
     try:
-        return [(path, _read(path)) for path in sorted((data / _FOLDER).glob("*.attach"))]
-    except OSError as error:
-        raise StorageError(f"{data / _FOLDER} cannot be read ({error.strerror})") from error
-
-
-def done(path: Path) -> None:
-    """Raises: StorageError."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be deleted ({error.strerror})") from error
-
-
-def _read(path: Path) -> AttachSlip | None:
-    try:
-        tree = json.loads(path.read_bytes())
+        tree = json.loads(raw)
     except (ValueError, RecursionError):
         return None
     if not isinstance(tree, dict) or tree.keys() != set(AttachSlip.__slots__):
         return None
     return AttachSlip(**tree) if all(isinstance(each, str) for each in tree.values()) else None
+
+
+def _slips(data: Path) -> Slips:
+    return Slips(data / "untold", ".attach")

@@ -1,6 +1,5 @@
 """`onrecord export`: a case to a zip beside a server that may be running; the copy is registered by the server."""
 
-import os
 from pathlib import Path
 
 import anyio
@@ -16,10 +15,11 @@ from cases.export.write import export as write
 from cases.facts import Fact, JsonValue, microseconds, parse_entry
 from cases.store.engine import open_for_check
 from pipeline.clock import SystemClock
-from pipeline.errors import EvidenceError, StorageError, ValueRefused
+from pipeline.errors import EvidenceError, ValueRefused
 from pipeline.ids import derived_event_id
 from pipeline.record.signing import Signer
 from pipeline.settings import StoreSettings
+from pipeline.slips import Slips
 
 _FOLDER = "untold"
 _BY = "console"
@@ -45,10 +45,10 @@ async def export(settings: StoreSettings, data: Path, case: str, out: Path, name
         _check_size(signed, await store.size(connection))
         file = await CaseFile.find(store, connection, case, signed)
         signer = await anyio.to_thread.run_sync(Signer.load, data / "keys")
-        done = await write(file, data, out, signer, f"{_BY}: {name}")
+        exported = await write(file, data, out, signer, f"{_BY}: {name}")
     actor = Actor(_BY, name, microseconds(SystemClock().utc_s()))
-    await anyio.to_thread.run_sync(_leave, data, actor.new_id("export"), done, actor)
-    return done
+    await anyio.to_thread.run_sync(_leave, data, actor.new_id("export"), exported, actor)
+    return exported
 
 
 def made(export_id: str, done: Exported, actor: Actor) -> Fact:
@@ -64,18 +64,7 @@ def left(data: Path) -> list[tuple[Path, Fact | None]]:
 
     Raises: StorageError.
     """
-    try:
-        return [(path, _fact(path)) for path in sorted((data / _FOLDER).glob("*.export"))]
-    except OSError as error:
-        raise StorageError(f"{data / _FOLDER} cannot be read ({error.strerror})") from error
-
-
-def registered(slip: Path) -> None:
-    """Its fact is committed; or it was no slip. Raises: StorageError."""
-    try:
-        slip.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{slip} cannot be deleted ({error.strerror})") from error
+    return [(path, _fact(raw)) for path, raw in _slips(data).left()]
 
 
 def _check_size(signed: SignedHead, size: int) -> None:
@@ -85,26 +74,17 @@ def _check_size(signed: SignedHead, size: int) -> None:
 
 
 def _leave(data: Path, export_id: str, done: Exported, actor: Actor) -> None:
-    """Raises: StorageError."""
-    path = data / _FOLDER / f"{export_id}.export"
-    fact = made(export_id, done, actor)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(fact.entry(0))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}): the export stands, and is not registered in the log"
-        ) from error
+    """Raises: StorageError: the export stands, and is not registered in the log."""
+    _slips(data).leave(made(export_id, done, actor).entry(0), export_id)
 
 
-def _fact(path: Path) -> Fact | None:
+def _slips(data: Path) -> Slips:
+    return Slips(data / _FOLDER, ".export")
+
+
+def _fact(raw: bytes) -> Fact | None:
     try:
-        fact, _ = parse_entry(path.read_bytes())
+        fact, _ = parse_entry(raw)
     except EvidenceError:
         return None
     return fact if fact.kind == "ExportMade" else None

@@ -4,12 +4,10 @@ Called in threads. A slip that cannot be read is passed over and stays, for a pe
 """
 
 import json
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import StorageError
+from pipeline.slips import Slips
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +21,13 @@ class Order:
 
 def place(data: Path, order: Order) -> None:
     """Raises: StorageError."""
-    folder = _folder(data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{secrets.token_hex(8)}"
-        draft.write_text(json.dumps([order.recording_id, order.stage, order.model]), encoding="utf-8")
-        os.replace(draft, folder / f"{draft.name[1:]}.json")
-    except OSError as error:
-        raise StorageError(f"{folder}: the order cannot be written ({error})") from error
+    _slips(data).leave(json.dumps([order.recording_id, order.stage, order.model]).encode())
 
 
 def left(data: Path) -> list[tuple[Path, Order]]:
     """Raises: StorageError."""
-    found = []
-    try:
-        for path in sorted(_folder(data).glob("*.json")):
-            order = _order(path.read_bytes())
-            if order is not None:
-                found.append((path, order))
-    except OSError as error:
-        raise StorageError(f"{_folder(data)}: orders cannot be read ({error})") from error
-    return found
-
-
-def done(slip: Path) -> None:
-    """Raises: StorageError."""
-    try:
-        slip.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{slip}: cannot be taken away ({error})") from error
+    found = ((path, _order(raw)) for path, raw in _slips(data).left())
+    return [(path, order) for path, order in found if order is not None]
 
 
 def _order(raw: bytes) -> Order | None:
@@ -64,5 +40,5 @@ def _order(raw: bytes) -> Order | None:
     return Order(recording_id, stage, model)
 
 
-def _folder(data: Path) -> Path:
-    return data / "analysis" / "orders"
+def _slips(data: Path) -> Slips:
+    return Slips(data / "analysis" / "orders", ".json")

@@ -8,6 +8,7 @@ from pipeline.analyse import orders
 from pipeline.analyse.marks import Mark, Marks
 from pipeline.analyse.orders import Order
 from pipeline.errors import StorageError
+from pipeline.slips import done as slip_done
 
 
 def mark(start_s: float, recording_id: str = "rec_1") -> Mark:
@@ -53,7 +54,7 @@ def test_orders_of_consoles_are_taken_once_and_nonsense_stays(tmp_path: Path) ->
     found = orders.left(tmp_path)
     assert {order for _, order in found} == {Order("rec_1", "speech", ""), Order("rec_2", "speech", "large")}
     for slip, _ in found:
-        orders.done(slip)
-        orders.done(slip)
+        slip_done(slip)
+        slip_done(slip)
     assert orders.left(tmp_path) == []
     assert (tmp_path / "analysis" / "orders" / "zz.json").exists()

@@ -12,6 +12,7 @@ from cases.judgement.measured import measured_again
 from cases.judgement.rejudge import Ruled, judge_again, judged, kept_of
 from pipeline.events import FindingRaised
 from pipeline.settings import StoreSettings
+from pipeline.slips import done as slip_done
 from tests.unit.cases.judgement.material import NOW_S, Court, book
 from tests.unit.cases.judgement.test_desk import in_court
 
@@ -119,7 +120,7 @@ def test_a_slip_brings_facts_of_judgement_and_nothing_else(tmp_path: Path) -> No
     (tmp_path / "analysis" / "judgements" / "torn.jsonl").write_text('{"event_id":')
     ((slip, facts),) = slips.left(tmp_path)
     assert facts == (verdict,)
-    slips.done(slip)
+    slip_done(slip)
     assert slips.left(tmp_path) == []
 
 
