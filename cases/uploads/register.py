@@ -59,12 +59,6 @@ async def same(connection: AsyncConnection, upload: Upload) -> tuple[UploadRow |
     return (here[0] if here else None), (made[0] if made else None)
 
 
-async def is_kept(connection: AsyncConnection, sha256: str) -> bool:
-    """Whether the log tells of a file."""
-    asked = select(uploads.c.upload_id).where(uploads.c.sha256 == sha256)
-    return (await connection.execute(asked)).first() is not None
-
-
 async def is_recorded(connection: AsyncConnection, recording_id: str) -> bool:
     """Whether the log has told of the recording."""
     return await find(connection, Recording, recordings, recording_id) is not None

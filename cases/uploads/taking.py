@@ -14,6 +14,7 @@ import anyio.to_thread
 import structlog
 
 from cases.casework.actor import Actor
+from cases.clips.register import is_told
 from cases.facts import microseconds
 from cases.record import Record
 from cases.uploads import kept, register
@@ -163,8 +164,8 @@ class Taking:
     async def _forget_kept(self, upload: Upload) -> None:
         """What was kept and could not be told: its case was closed meanwhile."""
         async with self._record.open.store.reading() as connection:
-            is_told = await register.is_kept(connection, upload.sha256)
-        if not is_told:
+            is_needed = await is_told(connection, upload.sha256)
+        if not is_needed:
             await anyio.to_thread.run_sync(kept.forget, self._data, upload.sha256)
 
     async def _refuse(self, upload: Upload, why: str) -> None:

@@ -1,6 +1,6 @@
 """Whole uploads into the record: steps that are repeated, recorders that fail, cases that were closed meanwhile."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,17 +8,19 @@ from typing import cast
 
 import anyio
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.appender import Appender
-from cases.casework import attaching, case_acts
+from cases.casework import approvals, attaching, case_acts
 from cases.casework.actor import Actor
-from cases.casework.case_acts import CaseWanted
+from cases.casework.approvals import Wanted
+from cases.casework.case_acts import CaseWanted, ItemWanted
 from cases.casework.rows import Case
-from cases.facts import fact_of
+from cases.facts import Fact, fact_of
 from cases.record import Record
 from cases.store.engine import Store
-from cases.store.tables import events, items, uploads
+from cases.store.tables import clips, events, items, uploads
 from cases.uploads import kept
 from cases.uploads.desk import Uploads
 from cases.uploads.parts import DUPLICATE, REFUSED, TAKEN, Parts, Upload
@@ -216,5 +218,44 @@ def test_the_same_film_for_another_case_is_recorded_once_and_attached_twice(tmp_
         assert (second.state, second.recording_id, site.asked) == (TAKEN, "rec_1", 1)
         assert (third.state, third.same_as) == (DUPLICATE, second.upload_id)
         assert (await site.kinds()).count("RecordingAttached") == 2
+
+    run(tmp_path, test)
+
+
+def test_a_refused_file_with_the_bytes_of_a_clip_leaves_the_clip_as_it_is(tmp_path: Path) -> None:
+    async def test(site: Site) -> None:
+        assert site.case is not None
+        clip = tmp_path / "clip.part"
+        clip.write_bytes(VIDEO)
+        kept.keep(tmp_path, clip, sha256 := kept.sha256_of(clip))
+        await told(site, "rec_0")
+        actor, case_id = Actor("usr_1", "林", NOW_US), site.case.case_id
+        wish = ItemWanted(kind="video", title="片段", sha256=sha256, size_bytes=len(VIDEO))
+        item = await site.appender.change(partial(case_acts.add_item, actor=actor, case_id=case_id, wanted=wish))
+        copy = Wanted(what="copy", purpose="移送", case_id=case_id)
+        approval = await site.appender.change(partial(approvals.ask, actor=actor, wanted=copy))
+        row = {
+            "clip_id": "clip_1", "case_id": case_id, "item_id": item.item_id, "recording_id": "rec_0",
+            "approval_id": approval.approval_id, "sha256": sha256, "size_bytes": len(VIDEO), "start_ms": 0, "end_ms": 1,
+            "cut_from_ms": 0, "cut_until_ms": 1, "made_by": "usr_1", "made_us": NOW_US,
+        }  # fmt: skip
+
+        async def act(connection: AsyncConnection) -> tuple[None, Sequence[Fact]]:
+            await connection.execute(insert(clips).values(row))
+            return None, ()
+
+        await site.appender.change(act)
+        site.answers = [Recorded("rec_1", 8.0, 0.0, "")]
+        made = await site.send(1, VIDEO)
+        await anyio.sleep(0.2)
+        closed = partial(
+            case_acts.change_case, actor=Actor("usr_1", "林", NOW_US), case_id=site.case.case_id, version=1,
+            wanted={"state": "closed"},
+        )  # fmt: skip
+        await site.appender.change(closed)
+        await told(site, "rec_1")
+        await settled(made)
+        assert made.state == REFUSED
+        assert kept.path_of(tmp_path, sha256).read_bytes() == VIDEO
 
     run(tmp_path, test)
