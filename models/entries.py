@@ -29,6 +29,9 @@ class Task(StrEnum):
     VOICE_ACTIVITY = "voice-activity"
     TEXT = "text"
     """Text in pictures."""
+    FACE_DETECTION = "face-detection"
+    FACE_EMBEDDING = "face-embedding"
+    """Aligned faces to vectors that can be compared."""
 
 
 class Engine(StrEnum):
@@ -39,6 +42,10 @@ class Engine(StrEnum):
     PARAFORMER = "sherpa-onnx-paraformer"
     SILERO = "silero"
     RAPIDOCR = "rapidocr"
+    YUNET = "yunet"
+    SCRFD = "scrfd"
+    SFACE = "sface"
+    ARCFACE = "arcface"
 
 
 class Hashes(StrEnum):
@@ -54,7 +61,13 @@ TASKS: Final = {
     Engine.PARAFORMER: Task.SPEECH,
     Engine.SILERO: Task.VOICE_ACTIVITY,
     Engine.RAPIDOCR: Task.TEXT,
+    Engine.YUNET: Task.FACE_DETECTION,
+    Engine.SCRFD: Task.FACE_DETECTION,
+    Engine.SFACE: Task.FACE_EMBEDDING,
+    Engine.ARCFACE: Task.FACE_EMBEDDING,
 }
+_OF_SOUND: Final = (Task.SPEECH, Task.VOICE_ACTIVITY)
+_OF_FACES: Final = (Task.FACE_DETECTION, Task.FACE_EMBEDDING)
 
 
 class _Part(BaseModel):
@@ -88,10 +101,11 @@ class Entry(_Part):
 
     package: where its files are inside an installed Python package (faster_whisper/assets); null: in its own folder.
     sources: where `pull` finds the files, the source first, then mirrors; a file's name is put behind each.
-    is_commercial: whether the licence lets it be used commercially. window_s: what the model always looks at; null: as
-    long as the sound is. longest_s: the longest utterance it is given; 0: it takes no sound. feature_cut: whether the
-    features of a short utterance may be cut to its length, hot_words: whether names given to it come out more often,
-    both by measurement. smaller: what takes over under overload.
+    is_commercial: whether the licence lets it be used commercially. languages: none for faces. window_s: what the model
+    always looks at; null: as long as the sound is. longest_s: the longest utterance it is given; 0: it takes no sound.
+    vector_size: how many numbers it makes of a face; 0: it makes none. feature_cut: whether the features of a short
+    utterance may be cut to its length, hot_words: whether names given to it come out more often, both by measurement.
+    smaller: what takes over under overload.
     """
 
     name: Name
@@ -106,9 +120,10 @@ class Entry(_Part):
     licence_url: str = ""
     licence_note: str = ""
     is_commercial: bool
-    languages: tuple[str, ...] = Field(min_length=1)
+    languages: tuple[str, ...] = ()
     window_s: float | None = Field(default=None, gt=0)
     longest_s: float = Field(default=0, ge=0)
+    vector_size: int = Field(default=0, ge=0, le=4096)
     feature_cut: bool = False
     hot_words: bool = False
     smaller: Name | None = None
@@ -145,8 +160,14 @@ class Entry(_Part):
     def _fits(self) -> Self:
         if TASKS[self.engine] is not self.task:
             raise ValueError(f"engine: {self.engine} is for {TASKS[self.engine]}, not for {self.task}")
-        if (self.longest_s > 0) is (self.task is Task.TEXT):
+        if (self.longest_s > 0) is not (self.task in _OF_SOUND):
             raise ValueError("longest_s: more than 0 for sound, left out for pictures")
+        if bool(self.languages) is (self.task in _OF_FACES):
+            raise ValueError("languages: at least one, left out for faces")
+        if (self.vector_size > 0) is not (self.task is Task.FACE_EMBEDDING):
+            raise ValueError("vector_size: more than 0 for what compares faces, left out for all else")
+        if self.task in _OF_FACES and len(self.files) > 1:
+            raise ValueError("files: a face model is one file")
         paths = [file.path for file in self.files]
         if len(set(paths)) < len(paths):
             raise ValueError("files: a path stands twice")

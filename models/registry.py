@@ -25,6 +25,10 @@ _PACKAGES: Final = {
     Engine.PARAFORMER: "sherpa_onnx",
     Engine.SILERO: "onnxruntime",
     Engine.RAPIDOCR: "rapidocr",
+    Engine.YUNET: "onnxruntime",
+    Engine.SCRFD: "insightface",
+    Engine.SFACE: "onnxruntime",
+    Engine.ARCFACE: "insightface",
 }
 _HARMLESS: Final = ("README", "LICENSE", "LICENCE", "NOTICE", ".")
 """What else may lie in a model's folder: no engine reads it."""
@@ -140,7 +144,7 @@ class Registry:
         entry = self.entry(name)
         if not self._may_be_used(entry):
             raise ModelError(
-                f"{name}: its licence ({entry.licence}) forbids commercial use; "
+                f"{name}: its licence ({entry.licence}) does not allow commercial use; "
                 "models.accept_noncommercial says that yours is not"
             )
         folders = self.folders_of(entry)

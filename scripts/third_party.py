@@ -32,6 +32,10 @@ _CLASSIFIERS = {
 }
 _IN_SPDX = {"MIT License": "MIT", "Apache 2.0": "Apache-2.0"}
 """What stands in a package's licence field, where that is no SPDX name."""
+_IN_README = {"insightface": "MIT"}
+"""Licences of Python packages that stand in their description only."""
+_LEFT_OUT = {"opencv-python"}
+"""What insightface asks for and the lock leaves out (Makefile): opencv-python-headless has the same modules."""
 _IN_PYAV = {
     "libSvtAv1Enc": "BSD-3-Clause-Clear", "libXau": "MIT", "libasound": "LGPL-2.1-or-later", "libavcodec": "FFmpeg",
     "libavdevice": "FFmpeg", "libavfilter": "FFmpeg", "libavformat": "FFmpeg", "libavutil": "FFmpeg",
@@ -81,8 +85,9 @@ source against your own FFmpeg can take its place.
 "{opencv_licence}" and was configured with no GPL library:
 `{opencv_options}`.
 They are shared libraries of their own, as that licence asks; pass the wheel's LICENSE-3RD-PARTY.txt on with it.
-OnRecord only computes on arrays with OpenCV: it opens no file, camera or address with it, and so never calls its
-FFmpeg, nor the OpenSSL 1.1.1 (no longer maintained) that this FFmpeg would use.
+OnRecord only computes on arrays with OpenCV: it opens no picture, video, camera or address with it (but the model
+`yunet-2023mar`, where a site uses that one), and so never calls its FFmpeg, nor the OpenSSL 1.1.1 (no longer
+maintained) that this FFmpeg would use.
 
 | library in the wheel | licence |
 |---|---|
@@ -95,8 +100,15 @@ FFmpeg, nor the OpenSSL 1.1.1 (no longer maintained) that this FFmpeg would use.
 - **shapely**: its wheel holds GEOS (LGPL-2.1-or-later), as a shared library. **pyclipper**: holds Clipper (BSL-1.0).
   **omegaconf**: holds ANTLR's run-time library (BSD-3-Clause). **google-re2**: holds RE2 (BSD-3-Clause) and Abseil
   (Apache-2.0).
+- **insightface**: the code is MIT; the models that it would fetch are for non-commercial research only, and OnRecord
+  lets it fetch none (docs/models.md). It asks for opencv-python, for which the headless one stands. Its wheel holds
+  pictures of people, which OnRecord does not use.
+- **scipy**: its wheel holds OpenBLAS (BSD-3-Clause) and GCC's run-time libraries (GPL-3.0 with the GCC Runtime Library
+  Exception; libquadmath: LGPL-2.1-or-later). **numkong**: holds libgomp (the same exception). **scikit-image**: parts
+  are under BSD-2-Clause and MIT. All three come with insightface or the search of faces.
 - **pillow**: its wheel holds FreeType (FTL or GPL-2.0-or-later), HarfBuzz, libjpeg-turbo, libpng, libtiff, libwebp,
-  Little CMS, OpenJPEG and others, all under permissive licences, whose texts are in its own LICENSE. rapidocr uses it.
+  Little CMS, OpenJPEG and others, all under permissive licences, whose texts are in its own LICENSE. rapidocr
+  and the reading of pictures of faces use it.
 - **cryptography**: its wheel holds OpenSSL (Apache-2.0).
 - **numpy**: its wheel holds OpenBLAS (BSD-3-Clause) and GCC's run-time libraries (GPL-3.0 with the GCC Runtime
   Library Exception). Analysis and the simulated devices use numpy; the server process does not.
@@ -140,7 +152,7 @@ def runtime_names() -> set[str]:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
         extras = requirement.extras or {""}
-        if requirement.marker is not None and not requirement.marker.evaluate():
+        if name in _LEFT_OUT or (requirement.marker is not None and not requirement.marker.evaluate()):
             continue
         if name in names and extras == {""}:
             continue
@@ -229,6 +241,8 @@ def _licence(distribution: Distribution) -> str:
         return " OR ".join(known)
     if free.startswith("Apache licensed"):
         return "Apache-2.0"
+    if name := _IN_README.get(canonicalize_name(str(said.get("name")))):
+        return name
     return "MIT" if "Permission is hereby granted, free of charge" in free else "unknown"
 
 

@@ -2,15 +2,21 @@
 
 import contextlib
 import hashlib
+import os
 import random
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 import yaml
+
+from models.entries import Task, load
+from models.registry import FILE
 
 FILES = {
     "model.bin": random.Random(1).randbytes(1_000_000),
@@ -146,3 +152,21 @@ class FileServer:
             request.wfile.flush()
             self.let_go.wait(30)
         request.close_connection = True
+
+
+def faces_in(folder: Path, *names: str) -> Path:
+    """The face models of $ONRECORD_MODELS/face laid into a models folder as the registry wants them; skips aloud.
+
+    names: of configs/models.yaml; none: all of which the file is there. scrfd-2.5g and mobilefacenet are loaded with
+    models.accept_noncommercial only.
+    """
+    place = Path(os.environ.get("ONRECORD_MODELS", "")) / "face"
+    if not os.environ.get("ONRECORD_MODELS") or not place.is_dir():
+        pytest.skip("weights of face models are not there: set $ONRECORD_MODELS")
+    faces = [each for each in load(FILE) if each.task in (Task.FACE_DETECTION, Task.FACE_EMBEDDING)]
+    for each in faces:
+        path = place / each.files[0].path
+        if each.name in names or (not names and path.is_file()):
+            (folder / each.name).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / each.name / path.name)
+    return folder

@@ -10,6 +10,13 @@ from pipeline.errors import SettingsInvalid
 from tests.models_made import entry, registry_file
 
 SHIPPING = {each.name: each for each in load(FILE)}
+FACES: dict[str, object] = {
+    "task": "face-detection",
+    "engine": "yunet",
+    "files": [{"path": "a"}],
+    "longest_s": None,
+    "languages": None,
+}
 
 
 def test_the_list_that_ships_holds_and_names_a_model_for_each_engine() -> None:
@@ -35,6 +42,21 @@ def test_the_demo_stands_last_among_the_speech_models_and_has_our_own_hashes() -
     assert [each.name for each in speech if each.is_demo] == [speech[-1].name] == ["whisper-demo-zh"]
     assert speech[-1].hashes is Hashes.OWN
     assert (speech[-1].feature_cut, speech[-1].longest_s, speech[-1].sources) == (True, 10, ())
+
+
+@pytest.mark.parametrize("task", [Task.FACE_DETECTION, Task.FACE_EMBEDDING])
+def test_the_first_model_of_faces_has_a_clean_licence_and_the_others_ask_for_leave(task: Task) -> None:
+    faces = [each for each in SHIPPING.values() if each.task is task]
+    assert faces[0].licence in ("MIT", "Apache-2.0")
+    free = [each.is_commercial for each in faces]
+    assert free == sorted(free, reverse=True)
+    clean = {each.name for each in faces if each.licence in ("MIT", "Apache-2.0")}
+    assert {each.name for each in faces if each.is_commercial} == clean
+
+
+def test_what_compares_faces_says_how_many_numbers_it_makes_and_nothing_else_does() -> None:
+    sizes = {each.name: each.vector_size for each in SHIPPING.values() if each.vector_size}
+    assert sizes == {"sface": 128, "arcface-r50": 512, "mobilefacenet": 128}
 
 
 def test_features_are_cut_only_where_it_was_measured() -> None:
@@ -68,6 +90,15 @@ def test_the_files_that_ship_are_those_that_the_list_names_and_their_page() -> N
         ({"longest_s": 0}, "longest_s"),
         ({"longest_s": None}, "longest_s"),
         ({"task": "text", "engine": "rapidocr"}, "longest_s"),
+        ({"languages": None}, "languages: at least one"),
+        ({"vector_size": 128}, "vector_size: more than 0 for what compares faces"),
+        ({**FACES, "longest_s": 30}, "longest_s"),
+        ({**FACES, "languages": ["zh"]}, "languages: at least one, left out for faces"),
+        ({**FACES, "vector_size": 128}, "vector_size"),
+        ({**FACES, "engine": "sface"}, "engine: sface is for face-embedding"),
+        ({**FACES, "files": [{"path": "a"}, {"path": "b"}]}, "files: a face model is one file"),
+        ({**FACES, "task": "face-embedding", "engine": "sface"}, "vector_size"),
+        ({**FACES, "task": "face-embedding", "engine": "sface", "vector_size": -1}, "vector_size"),
         ({"smaller": "nobody"}, "smaller: there is no model 'nobody'"),
         ({"smaller": "small-one"}, "smaller: leads back"),
         ({"colour": "green"}, "colour: no such field"),

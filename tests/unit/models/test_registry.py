@@ -10,7 +10,7 @@ from models import hashes
 from models.entries import Task
 from models.registry import Registry, State
 from pipeline.errors import ModelError, ModelMissing, ModelUnverified
-from tests.models_made import FILES, entry, lay, registry_file, sha256, unpinned
+from tests.models_made import FILES, entry, faces_in, lay, registry_file, sha256, unpinned
 
 
 def opened(folder: Path, *entries: dict[str, object], accepts_noncommercial: bool = False) -> Registry:
@@ -108,6 +108,21 @@ def test_a_noncommercial_model_is_loaded_only_where_that_is_accepted(tmp_path: P
     with pytest.raises(ModelMissing, match="no model for speech"):
         opened(tmp_path, free).choose(Task.SPEECH)
     assert opened(tmp_path, free, accepts_noncommercial=True).ready("small-one").entry.name == "small-one"
+
+
+def test_faces_are_found_by_the_model_with_the_clean_licence_and_compared_by_none_without_leave(tmp_path: Path) -> None:
+    faces_in(tmp_path / "models")
+    strict, lenient = Registry.open(tmp_path), Registry.open(tmp_path, accepts_noncommercial=True)
+    for registry in (strict, lenient):
+        assert registry.choose(Task.FACE_DETECTION).name == "yunet"
+        assert registry.ready("yunet").entry.label == "yunet@2026may"
+    with pytest.raises(ModelMissing, match="no model for face-embedding is here"):
+        strict.choose(Task.FACE_EMBEDDING)
+    for name in ("scrfd-2.5g", "mobilefacenet"):
+        with pytest.raises(ModelError, match=r"does not allow commercial use.*models\.accept_noncommercial"):
+            strict.ready(name)
+        assert lenient.ready(name).folder == tmp_path / "models" / name
+    assert lenient.choose(Task.FACE_EMBEDDING).name == "mobilefacenet"
 
 
 def test_the_first_model_that_is_here_is_chosen_unless_one_is_named(tmp_path: Path) -> None:
