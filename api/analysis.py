@@ -7,10 +7,13 @@ import anyio.to_thread
 import structlog
 
 from cases.access import Access
+from cases.faces import switch
+from cases.faces.faces import Faces
+from cases.facts import microseconds
 from cases.names import of_stream
 from cases.record import Record
 from models.entries import Entry, Task
-from models.registry import Registry
+from models.registry import Registry, State
 from models.speech.hotwords import hot_words
 from pipeline.analyse import orders
 from pipeline.analyse.children import WorkerChildren
@@ -33,6 +36,8 @@ from pipeline.slips import done as slip_done
 
 log = structlog.get_logger(__name__)
 
+FACES = "faces"
+OFF_BY_LAW = "faces are switched off: two persons must want it, with a legal basis, an assessment and an end"
 _TASKS = {"speech": Task.SPEECH, "text": Task.TEXT}
 _WATCH_S = 2.0
 _NOTICE_S = 10.0
@@ -48,17 +53,19 @@ def registry_of(settings: Settings) -> Registry:
 
 
 def stages_of(settings: Settings) -> list[Stage]:
-    """Each stage that is asked for; one whose model is not here is off, and says why.
+    """Each stage that is asked for, as the server begins; one whose model is not here is off, and says why.
 
     Raises: SettingsInvalid: the registry does not hold.
     """
-    return [stage_of(settings, name) for name in settings.analyse.stages]
+    return [stage_of(settings, name, OFF_BY_LAW) for name in settings.analyse.stages]
 
 
-def stage_of(settings: Settings, name: str) -> Stage:
-    """Raises: SettingsInvalid."""
+def stage_of(settings: Settings, name: str, law: str = "") -> Stage:
+    """law: why faces are not looked for, whatever models are here; empty: they may be. Raises: SettingsInvalid."""
     if name == "signal":
         return _signal_stage(settings)
+    if name == FACES:
+        return _faces_stage(settings, law)
     registry, wanted = registry_of(settings), settings.speech.model if name == "speech" else ""
     try:
         entry = registry.choose(_TASKS[name], wanted)
@@ -66,6 +73,52 @@ def stage_of(settings: Settings, name: str) -> Stage:
     except ModelError as error:
         return Stage(name, False, str(error), is_asked=name == "text")
     return Stage(name, True, "", entry.name, label_of(entry), entry.is_demo, name == "speech", name == "text")
+
+
+def _faces_stage(settings: Settings, law: str) -> Stage:
+    """Raises: SettingsInvalid."""
+    if law:
+        return Stage(FACES, False, law, needs_sound=False, is_chosen=True)
+    registry, faces = registry_of(settings), settings.faces
+    try:
+        _, embedder = (
+            registry.ready(_chosen(registry, task, name).name).entry
+            for task, name in ((Task.FACE_DETECTION, faces.detector), (Task.FACE_EMBEDDING, faces.embedder))
+        )
+    except ModelError as error:
+        return Stage(FACES, False, str(error), needs_sound=False, is_chosen=True)
+    return Stage(FACES, True, "", embedder.name, label_of(embedder), needs_sound=False, is_chosen=True)
+
+
+def _chosen(registry: Registry, task: Task, name: str) -> Entry:
+    """As Registry.choose; where only models are here whose licence is not accepted, it says so. Raises: ModelError."""
+    try:
+        return registry.choose(task, name)
+    except ModelMissing:
+        here = [each for each in registry.entries if each.task is task and registry.state(each) is State.HERE]
+        if not name and here:
+            registry.ready(here[0].name)
+        raise
+
+
+async def faces_wanted(faces: Faces, stage: str, stream_id: str) -> bool:
+    """Whether this stream is to be looked at by a stage that chooses. False while the record is away."""
+    if stage != FACES:
+        return False
+    try:
+        return (await faces.matching.watching(stream_id)).watching
+    except StoreUnavailable:
+        return False
+
+
+async def _law(record: Record, now_s: float) -> str:
+    """Why faces are not looked for now; empty: two persons want it, and its time is not over."""
+    try:
+        async with record.open.store.reading() as connection:
+            found = await switch.current(connection)
+    except StoreUnavailable:
+        return "faces are not looked for while the record is closed"
+    return "" if found is not None and found.is_on(microseconds(now_s)) else OFF_BY_LAW
 
 
 def _signal_stage(settings: Settings) -> Stage:
@@ -146,7 +199,7 @@ def order_of(settings: Settings, name: str, url: str, token: str, ca_file: Path 
         models.accept_noncommercial, speech.device, speech.threads, speech.language, speech.batch_window_s,
         speech.partial_every_s, speech.keep_removed, analyse.lease_s, analyse.most_streams, analyse.most_tries,
         analyse.worker_memory_bytes, settings.redis.url.get_secret_value(), settings.redis.prefix, settings.log.level,
-        settings.log.format,
+        settings.log.format, settings.faces.detector, settings.faces.detect_px, settings.faces.burst_s,
     )  # fmt: skip
 
 
@@ -155,12 +208,14 @@ def _text(path: Path | None) -> str:
 
 
 class Watch:
-    """Takes what consoles ordered, and notices models that came, went or changed, without a restart."""
+    """Takes what consoles ordered, and notices models that came, went or changed, and the switch of faces."""
 
-    def __init__(self, settings: Settings, runtime: Runtime, workers: WorkerChildren | None) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, workers: WorkerChildren | None, record: Record) -> None:
         self._settings = settings
         self._runtime = runtime
         self._workers = workers
+        self._record = record
+        self._law = OFF_BY_LAW
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -173,6 +228,11 @@ class Watch:
                         await anyio.to_thread.run_sync(slip_done, slip)
             except (StorageError, BoardUnavailable) as error:
                 log.warning("orders of analysis wait", reason=str(error))
+            if FACES in self._runtime.desk.stages:
+                law = await _law(self._record, self._runtime.clock.utc_s())
+                if law != self._law:
+                    self._law = law
+                    noticed_s = -_NOTICE_S
             if anyio.current_time() - noticed_s >= _NOTICE_S:
                 noticed_s = anyio.current_time()
                 await self._notice()
@@ -182,7 +242,9 @@ class Watch:
         runtime = self._runtime
         stage = runtime.desk.stages.get(order.stage)
         if stage is None or not stage.is_on:
-            return False
+            if order.stage == FACES:  # what is not allowed now is not kept for when it is
+                log.error("an order of analysis is not done", stage=FACES, reason=OFF_BY_LAW)
+            return order.stage == FACES
         try:
             name, label = wished(self._settings, stage, order.model)
             recorded = await anyio.to_thread.run_sync(runtime.archive.ended, order.recording_id)
@@ -195,7 +257,7 @@ class Watch:
         """Models that changed: what begins from now on uses them; workers end at a silence and begin with them."""
         for name, now in self._runtime.desk.stages.items():
             try:
-                found = await anyio.to_thread.run_sync(stage_of, self._settings, name)
+                found = await anyio.to_thread.run_sync(stage_of, self._settings, name, self._law)
             except SettingsInvalid as error:
                 log.error("the registry of models does not hold; what was is used on", reason=str(error))
                 return
@@ -203,5 +265,6 @@ class Watch:
                 continue
             log.warning("analysis changed", stage=name, is_on=found.is_on, model=found.label, why=found.why)
             self._runtime.desk.stages[name] = found
-            if self._workers is not None:
+            is_other = name != FACES or bool(now.label and found.label and now.label != found.label)
+            if self._workers is not None and is_other:  # a switch of faces is no reason to stop hearing
                 self._workers.reload()

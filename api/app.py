@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from api import problems
+from api import face_probes, problems
 from api.doors import Doors
 from api.live_files import LiveFiles
 from api.live_socket import LiveSocket, live_socket
@@ -24,12 +24,14 @@ from api.routes import (
     clips,
     custody,
     exports,
+    faces,
     findings,
     health,
     ingest,
     people,
     procedure,
     recordings,
+    redactions,
     session,
     streams,
     timeline,
@@ -58,6 +60,9 @@ ROUTERS = (
     approvals.router,
     recordings.router,
     clips.router,
+    faces.router,
+    face_probes.router,
+    redactions.router,
     audit.router,
     uploads.router,
     analysis.router,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from api.analysis_cli import analyse
+from api.faces_cli import app as faces_app
 from api.judgements_cli import rejudge
 from api.models_cli import app as models_app
 from api.rules_cli import app as rules_app
@@ -35,6 +36,7 @@ app.add_typer(token_app, name="token")
 app.add_typer(user_app, name="user")
 app.add_typer(unit_app, name="unit")
 app.add_typer(models_app, name="models")
+app.add_typer(faces_app, name="faces")
 rules_app.command("rejudge")(rejudge)
 app.add_typer(rules_app, name="rules")
 app.command("analyse")(analyse)
@@ -59,6 +61,7 @@ class Bench(StrEnum):
     ACCESS = "access"
     SPEECH = "speech"
     ANALYSIS = "analysis"
+    FACES = "faces"
 
 
 class By(StrEnum):
@@ -337,6 +340,7 @@ def backup(
         typer.echo(json.dumps(dataclasses.asdict(made)))
     else:
         typer.echo(f"{out}: {made.log_size} events, {made.recordings} recordings, {made.size_bytes} bytes")
+        typer.echo("keys of faces are not in it: templates in it open nowhere else, by intention (docs/faces.md)")
 
 
 @app.command()
@@ -377,12 +381,23 @@ def bench(
         Path | None,
         typer.Option("--set", help="Of speech: a folder of your own sound files, with transcripts.tsv (file, text)."),
     ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Of faces: labelled pictures of your own, PERSON/FILE.jpg as LFW has them.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Of faces: a CSV with columns a,b,same, and group if you like.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Of faces: write how alike different people look, without names, to this file.")
+    ] = None,
+    detector: Annotated[str, typer.Option(help="Of faces: a detector by name, not the first that is here.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine with this build; see docs/benchmarks.md for the method."""
-    from api.bench import run
+    from api.bench import FaceSet, run
 
-    report = run(name.value, by=by.value, source=source.value, events=events, sounds=sounds)
+    faces = FaceSet(folder, pairs, calibration, detector)
+    report = run(name.value, by=by.value, source=source.value, events=events, sounds=sounds, faces=faces)
     typer.echo(json.dumps(report, ensure_ascii=False, indent=None if as_json else 2))
 
 

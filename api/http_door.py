@@ -6,6 +6,7 @@ Whoever keeps us waiting (for a request, for room to write) is closed in time, a
 import asyncio
 import json
 import logging
+import re
 import socket
 import struct
 from http import HTTPStatus
@@ -31,6 +32,7 @@ _LEAST_TAKEN_BYTES = 16_384  # of an answer, in api.write_timeout_s: 13 kbit/s
 _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share, so that what is taken shows soon
 _SAID = "the request breaks the rules of HTTP or the limits of this server"
 _ENDLESS = ("/ingest/", "/api/v1/uploads/")  # bodies of any length; their routes hold them to deadlines of their own
+_PICTURES = re.compile(r"/api/v1/faces/galleries/[^/]+/persons")  # the same; read once it is known who asks
 
 log = structlog.get_logger(__name__)
 
@@ -215,7 +217,8 @@ class HttpDoor(HttpToolsProtocol):
             self.scope.setdefault("extensions", {})[CUT] = self.cut  # type: ignore[assignment]  # our own
             self.cycle.__class__ = _WholeCycle  # uvicorn has no other way to choose it
             self._cycles = [each for each in self._cycles if not each.response_complete] + [self.cycle]
-        self._is_endless = str(self.scope.get("path", "")).startswith(_ENDLESS)
+        path = str(self.scope.get("path", ""))
+        self._is_endless = path.startswith(_ENDLESS) or _PICTURES.fullmatch(path) is not None
         self._body_bytes = 0
         if self._is_endless:
             self.crowd.served(self)

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from api.http_door import Crowd
 from api.judgement import seats
 from api.schemas.analysis import STEPS
+from cases.faces.faces import Faces
 from cases.judgement.judging import Judging
 from pipeline.analyse.children import WorkerChildren
 from pipeline.app import Runtime
@@ -255,6 +256,21 @@ class JudgementCollector(Collector):
         )  # fmt: skip
 
 
+class FacesCollector(Collector):
+    """How many persons' faces are stored, half a second old, and at how many it is told and stopped."""
+
+    def __init__(self, faces: Faces) -> None:
+        self._faces = faces
+
+    def collect(self) -> Iterator[Metric]:
+        faces = self._faces
+        yield GaugeMetricFamily("onrecord_faces_stored", "Persons whose faces are stored", value=faces.count)
+        yield GaugeMetricFamily("onrecord_faces_alarm", "Persons at which it is told", value=faces.alarm)
+        yield GaugeMetricFamily(
+            "onrecord_faces_limit", "Persons at which enrolment stops", value=faces.settings.most_persons
+        )
+
+
 class WorkersCollector(Collector):
     """Of the workers that this server runs."""
 
@@ -268,12 +284,15 @@ class WorkersCollector(Collector):
 
 
 def render(
-    runtime: Runtime, crowd: Crowd, workers: WorkerChildren | None = None, judging: Judging | None = None
-) -> bytes:
+    runtime: Runtime, crowd: Crowd, workers: WorkerChildren | None = None, judging: Judging | None = None,
+    faces: Faces | None = None,
+) -> bytes:  # fmt: skip
     """The page as Prometheus text."""
     registry = CollectorRegistry()
     if judging is not None:
         registry.register(JudgementCollector(judging, seats(runtime)))
+    if faces is not None:
+        registry.register(FacesCollector(faces))
     registry.register(WorkersCollector(workers))
     registry.register(RuntimeCollector(runtime))
     registry.register(CrowdCollector(crowd))

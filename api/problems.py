@@ -15,7 +15,9 @@ from pipeline.errors import (
     CodeNeeded,
     ContainerUnknown,
     EvidenceError,
+    FaceRefused,
     KeyUnknown,
+    ModelError,
     OnRecordError,
     ProtocolError,
     PublishRefused,
@@ -47,6 +49,7 @@ _STATUS: tuple[tuple[type[OnRecordError], int, str], ...] = (
     (CodecUnsupported, 415, "set the device to H.264 or H.265 video and AAC sound"),
     (ProtocolError, 400, "send the body again; a device that comes back soon goes on in the same stream"),
     (WorkerFailed, 503, "try again in a second"),
+    (ModelError, 503, "see 'onrecord models list' for what is missing, and who may bring it"),
     (StorageError, 503, "check the disk of the server"),
     (ThingUnknown, 404, "read the list again for what is there"),
     (StateConflict, 409, "read it again, then decide"),
@@ -68,6 +71,8 @@ _SCHEMA = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "remedy": {"type": "string", "description": "What helps, where something does."},
+        "reason": {"type": "string", "description": "A code, where a face cannot be enrolled."},
+        "index": {"type": "integer", "description": "Which of the pictures that were sent, from 0."},
         "errors": {
             "type": "array",
             "items": {
@@ -123,6 +128,8 @@ def install(app: FastAPI) -> None:
             if isinstance(error, kind):
                 fields = [{"field": error.field, "detail": error.reason}] if isinstance(error, ValueRefused) else []
                 more: dict[str, object] = {"errors": fields} if fields else {}
+                if isinstance(error, FaceRefused):
+                    more |= {"reason": error.code, "index": error.index}
                 if isinstance(error, CodeNeeded):
                     more["title"] = "Second factor needed"
                 return _answer(request, problem(status, str(error), remedy, **more))

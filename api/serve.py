@@ -18,14 +18,16 @@ import anyio
 import structlog
 import uvicorn
 
-from api.analysis import Orders, Watch, hot_words_of, stages_of
+from api.analysis import Orders, Watch, faces_wanted, hot_words_of, stages_of
 from api.app import served
 from api.directory import Directory
 from api.doors import Doors
+from api.faces import FaceModels, faces_of
 from api.http_door import SWEEP_S, Crowd, http_door
 from api.judgement import LiveSide
 from api.live_rights import LiveRights
 from api.playbacks import Playbacks
+from api.redacting import Redactions
 from api.stills import Stills
 from api.tickets import Tickets
 from api.upload_recorder import UploadRecorder
@@ -97,9 +99,11 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         workers = _workers(settings, runtime, orders)
         crowd = Crowd(settings.api, clock)
         judging = Judging(Rulebook(), clock, LiveSide(runtime))
-        record = Record(settings.store, settings.data, runtime.outbox, clock, access.file, judging)
+        faces, searcher = faces_of(settings, clock)
+        record = Record(settings.store, settings.data, runtime.outbox, clock, access.file, judging, faces)
         if stages:
             runtime.desk.hot_words = functools.partial(hot_words_of, record, settings.speech.language)
+            runtime.desk.wanted = functools.partial(faces_wanted, faces)
         _demand(access, settings.access)
         parts = Parts(settings.data / "uploads")
         uploads = Uploads(parts, settings.upload, clock, settings.record.min_free_bytes)
@@ -109,7 +113,8 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
         doors = Doors(
             runtime, access, Tickets(settings.live.ticket_s, clock), crowd, record, kinds.load(),
             LiveRights(access.units), Passwords(2 * (os.cpu_count() or 1)), playback, Playbacks(clock, runtime.tell),
-            uploads, Stills(playback), Directory(settings.access, settings.api.public_url, clock), workers,
+            uploads, Stills(playback), Directory(settings.access, settings.api.public_url, clock),
+            Redactions(settings, record, clock), faces, FaceModels(settings, clock), workers,
         )  # fmt: skip
         await record.prepare()
         await uploads.load()
@@ -138,6 +143,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
             keeping.start_soon(supervise, uploads.run, _tell_mistake, _RECORD_PAUSE_S)
             keeping.start_soon(supervise, taking.run, _tell_mistake, _RECORD_PAUSE_S)
             keeping.start_soon(supervise, webhooks.run, _tell_mistake, _RECORD_PAUSE_S)
+            keeping.start_soon(supervise, doors.redactions.run, _tell_mistake, _RECORD_PAUSE_S)
             try:
                 with anyio.move_on_after(_RECORD_OPENS_S):  # a database that is away keeps nobody out
                     await record.wait_settled()
@@ -153,7 +159,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                         tasks.start_soon(supervise, workers.run, _tell_mistake, _RECORD_PAUSE_S)
                     if stages:
                         tasks.start_soon(
-                            supervise, Watch(settings, runtime, workers).run, _tell_mistake, _RECORD_PAUSE_S
+                            supervise, Watch(settings, runtime, workers, record).run, _tell_mistake, _RECORD_PAUSE_S
                         )
                     if beside is not None:
                         tasks.start_soon(beside, running)
@@ -166,6 +172,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
                 with anyio.CancelScope(shield=True):
                     doors.playbacks.close()
                     await doors.stills.close()
+                    await searcher.close()
                     await runtime.close()
                     orders.close()
                     await record.drain()

@@ -2,7 +2,8 @@
 
 A backup can be made beside a running server and holds one state: the database is copied first, and what it refers to
 after it. The signing key and the access file (it holds the secrets of authenticators) are sealed with a passphrase.
-Recordings are copied, or named with their hashes and left where they are.
+Recordings are copied, or named with their hashes and left where they are. Keys of faces are left out: a backup would
+outlive what the law lets us keep, so its templates open nowhere; who is still needed is enrolled again (docs/faces.md).
 """
 
 import base64

@@ -31,8 +31,9 @@ from pipeline.errors import ThingUnknown
 
 WORDS = (
     "WordsHeard", "WordsCorrected", "TextSeen", "FindingRaised", "FindingReviewed", "ProcedureJudged",
+    "FaceSuggested", "FaceConfirmed", "FaceRejected",
 )  # fmt: skip
-"""Kinds of facts that hold or quote what was spoken, or read: content of a recording, as its pictures are."""
+"""Kinds of facts that hold or quote what was spoken, read or seen: content of a recording, as its pictures are."""
 _ASK = 500  # ids in one question
 
 

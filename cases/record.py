@@ -24,6 +24,7 @@ from cases.custody.heads import Heads
 from cases.custody.witness import FolderWitness, HttpWitness, StampWitness, Witness, read_roots
 from cases.export import console
 from cases.export.jobs import Exports
+from cases.faces.faces import Faces
 from cases.facts import microseconds
 from cases.inbox import Inbox
 from cases.judgement import slips as judgement_slips
@@ -49,6 +50,7 @@ _SLIPS_EVERY_S = 2.0
 _ACTS_EVERY_S = 0.5
 _ACTS = 500
 _DRAIN_S = 5.0
+_FACES_PAUSE_S = 1.0  # galleries that are over must not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class Record:
 
     def __init__(
         self, settings: StoreSettings, data: Path, outbox: Outbox, clock: Clock, access: AccessFile | None = None,
-        judging: Judging | None = None,
+        judging: Judging | None = None, faces: Faces | None = None,
     ) -> None:  # fmt: skip
-        """judging: the rules and who watches; None: nothing is judged."""
+        """judging: the rules and who watches; None: nothing is judged. faces: None: nothing of them is ended."""
         self.judging = judging
+        self.faces = faces
         self.refusal = "it is being opened"
         self._settings = settings
         self._data = data
@@ -156,6 +159,9 @@ class Record:
                         judge = partial(self._judge, self.judging, opened)
                         tasks.start_soon(supervise, self.judging.rulebook.run, _tell_mistake, _LONGEST_PAUSE_S)
                         tasks.start_soon(supervise, judge, _tell_mistake, _LONGEST_PAUSE_S)
+                    if self.faces is not None:
+                        keep = partial(self.faces.run, store, appender)
+                        tasks.start_soon(supervise, keep, _tell_face_mistake, _FACES_PAUSE_S)
                     tasks.start_soon(self._take_judgements, appender)
                     if self._access is not None:
                         tasks.start_soon(self._take_acts, self._access, appender)
@@ -257,3 +263,7 @@ class Record:
 def _tell_mistake(mistake: Mistake) -> None:
     """What judges is no part of the record: it is begun anew, and the record stays open."""
     log.error("judgement broke off; it is begun anew", kind=mistake.kind, at=mistake.at)
+
+
+def _tell_face_mistake(mistake: Mistake) -> None:
+    log.error("who ends galleries of faces broke off; it is begun anew", kind=mistake.kind, at=mistake.at)

@@ -30,6 +30,7 @@ OnRecordError
 │   ├── UploadTooLarge     a file, or what a unit keeps with it, is larger than allowed
 │   ├── ChecksumDiffers    bytes are not what their checksum says
 │   └── ValueRefused       a field's value cannot be taken
+│       └── FaceRefused    a picture gives no face that can be enrolled
 ├── EvidenceError          a recording is not what it claims
 ├── AccessDenied           a token, ticket or link does not open this door
 │   ├── CodeNeeded         the password is right, and a code of the second factor is asked for
@@ -205,6 +206,18 @@ class ValueRefused(CaseworkError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class FaceRefused(ValueRefused):
+    """Raised when what was sent cannot be enrolled: no face, several, blurred, somebody else of the gallery, ...
+
+    reason: a code that pages have words for. index: which of the pictures, from 0. Holds nothing of the picture.
+    """
+
+    def __init__(self, field: str, reason: str, detail: str, index: int = 0) -> None:
+        super().__init__(field, f"{reason}: {detail}")
+        self.code = reason
+        self.index = index
 
 
 class EvidenceError(OnRecordError):

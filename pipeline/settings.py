@@ -442,10 +442,10 @@ class RedisSettings(Section):
 class AnalyseSettings(Section):
     """Analysis workers: what they do, and how many of them this server runs."""
 
-    stages: tuple[Literal["speech", "signal", "text"], ...] = Field(
-        ("speech", "signal", "text"),
-        description="What is looked for: words; faults of picture and sound; text in pictures, where a rule asks. "
-        "In the environment with commas between; empty: nothing.",
+    stages: tuple[Literal["speech", "signal", "text", "faces"], ...] = Field(
+        ("speech", "signal", "text", "faces"),
+        description="What is looked for: words; faults of picture and sound; text in pictures, where a rule asks; "
+        "faces, while two persons have switched them on. In the environment with commas between; empty: nothing.",
     )
     workers: int = Field(
         1, ge=0, le=64, description="Worker processes that this server starts; 0: others do the work (redis.url)."
@@ -496,6 +496,28 @@ class SpeechSettings(Section):
     )
 
 
+class FacesSettings(Section):
+    """Faces: off until two persons switch them on for a while (docs/faces.md)."""
+
+    most_persons: int = Field(
+        100_000, ge=1, le=100_000, description="Persons whose faces may be stored; told at 80 %, refused beyond."
+    )
+    target_fmr: float = Field(
+        1e-4, ge=1e-7, le=1e-2, description="Share of strangers who may look alike in one search of a gallery."
+    )
+    margin: float = Field(
+        0.05, ge=0, le=0.5, description="By how much the best must be nearer than the second best to be suggested."
+    )
+    key_folder: Path | None = Field(
+        None, description="Where keys of templates lie, in no backup; null: faces-keys/ in the data folder."
+    )
+    detector: str = Field("", description="Name in configs/models.yaml; empty: the first that is here.")
+    embedder: str = Field("", description="Name in configs/models.yaml; empty: the first that is here.")
+    burst_s: float = Field(2.0, ge=0, le=30, description="At full rate so long, when a face is near the bound.")
+    detect_px: int = Field(960, ge=160, le=1920, description="Long side of the picture that faces are looked for in.")
+    max_switch_days: int = Field(365, ge=1, le=365, description="The longest that faces are switched on at once.")
+
+
 class ModelsSettings(Section):
     """AI models: the registry and where their files lie."""
 
@@ -535,6 +557,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     analyse: AnalyseSettings = AnalyseSettings()
     speech: SpeechSettings = SpeechSettings()
+    faces: FacesSettings = FacesSettings()
     models: ModelsSettings = ModelsSettings()
     log: LogSettings = LogSettings()
 

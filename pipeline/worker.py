@@ -23,12 +23,14 @@ from models.speech.passage import Rules
 from models.speech.utterances import Utterances
 from models.speech.vad import SileroDetector
 from pipeline.analyse.board import Lease, WorkerBoard
+from pipeline.analyse.facing import Budget, Facing
 from pipeline.analyse.follower import Follower
 from pipeline.analyse.hearing import Hearing
 from pipeline.analyse.loading import Models
 from pipeline.analyse.looking import Looking
 from pipeline.analyse.order import Order
 from pipeline.analyse.pipe_board import PipeBoard
+from pipeline.analyse.probing import Prober
 from pipeline.analyse.reading import Reading
 from pipeline.analyse.recogniser import Recogniser
 from pipeline.analyse.redis_board import RedisBoard
@@ -51,6 +53,8 @@ _NICE: Final = 10
 _MARGIN_S: Final = 0.3
 _MOST_LINE_BYTES: Final = 65_536
 _GIVE_BACK_S: Final = 1.0
+_ASKING: Final = 16
+"""Threads that wait for an answer about faces; each waits two seconds at most."""
 
 
 class Worker:
@@ -75,6 +79,7 @@ class Worker:
         self._reading_turn = anyio.CapacityLimiter(1)
         self._decoding = anyio.CapacityLimiter(1)
         """Pictures are decoded one at a time: two threads would only take the processor from the words."""
+        self._faces = Budget(self._decoding, anyio.CapacityLimiter(1), anyio.CapacityLimiter(_ASKING))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -119,6 +124,8 @@ class Worker:
                         await (await self._looking(lease)).run()
                     case "text":
                         await self._reading(lease).run()
+                    case "faces":
+                        await (await self._facing(lease)).run()
                     case _:
                         await self._hear(lease)
         except* (ModelError, SettingsInvalid) as group:
@@ -171,6 +178,15 @@ class Worker:
         return Reading(
             lease, partial(self._source, lease, "work"), self._models, partial(Reporter, lease, self._board),
             self._reading_turn,
+        )  # fmt: skip
+
+    async def _facing(self, lease: Lease) -> Facing:
+        """Raises: ModelError: there is no detector or embedder."""
+        limiter = self._faces.looking
+        shots = await anyio.to_thread.run_sync(self._models.faces, lease.work.model, limiter=limiter)
+        return Facing(
+            lease, shots, partial(self._source, lease, "work"), Reporter(lease, self._board, shots.embedder.label),
+            partial(Prober, self._order.server), self._faces, self._order.face_burst_s,
         )  # fmt: skip
 
     def _source(self, lease: Lease, tracks: Tracks) -> AsyncIterator[Given]:

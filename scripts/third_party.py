@@ -73,9 +73,10 @@ _NOTES = """\
 **PyAV (`av`)** is BSD-3-Clause; its wheel also holds FFmpeg and other libraries. FFmpeg {ffmpeg} in it calls itself
 "{licence}". But it was configured with `{gpl_options}`: its libavcodec is linked to libx264 and libx265, which are
 GPL-2.0-or-later (both are also sold under other terms). So treat the wheel as GPL when you pass it on. The server
-process never loads it: only the picture decoder (`pipeline/analyse/decode.py`, which uses FFmpeg's own H.264 decoder
-and JPEG encoder) and the simulated devices (which encode with libx264) do, each a process of its own. A PyAV built from
-source against your own FFmpeg can take its place.
+process never loads it: the picture decoder (`pipeline/analyse/decode.py`, which uses FFmpeg's own H.264 decoder and
+JPEG encoder), analysis workers and the children that enrol faces (they only decode), blurred copies of clips and
+the simulated devices (which encode with libx264) do, each a process of its own. A PyAV built from source against
+your own FFmpeg can take its place; without libx264 there are no blurred copies.
 
 | library in the wheel | licence |
 |---|---|

@@ -6,25 +6,47 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+@dataclass(frozen=True, slots=True)
+class FaceSet:
+    """Of faces. folder: labelled pictures in LFW's layout; pairs: a CSV of a,b,same; neither: those of the tests, if any.
+
+    calibration: where similarities of different people are to be written, without a name. detector: by name.
+    """
+
+    folder: Path | None = None
+    pairs: Path | None = None
+    calibration: Path | None = None
+    detector: str = ""
+
+
 def run(
-    name: str, *, by: str = "ws", source: str = "rtmp", events: int = 1_000_000, sounds: Path | None = None
+    name: str,
+    *,
+    by: str = "ws",
+    source: str = "rtmp",
+    events: int = 1_000_000,
+    sounds: Path | None = None,
+    faces: FaceSet | None = None,
 ) -> dict[str, object]:
     """The report of one bench, with what it was measured on.
 
-    by: of fanout, ws or hls; source: of ingest; sounds: of speech, the folder of a site's own set.
+    by: of fanout, ws or hls; source: of ingest; sounds: of speech, the folder of a site's own set; faces: of faces.
     """
-    report = _benches(by, source, events, sounds)[name]()
+    report = _benches(by, source, events, sounds, faces or FaceSet())[name]()
     report["meta"] = {"bench": name, "machine": machine(), "commit": commit(), **_as_dict(report.pop("method", {}))}
     return report
 
 
-def _benches(by: str, source: str, events: int, sounds: Path | None) -> dict[str, Callable[[], dict[str, object]]]:
-    from api.bench import access, analysis, fanout, fanout_hls, ingest, latency, recovery, speech, timeline
+def _benches(
+    by: str, source: str, events: int, sounds: Path | None, face_set: FaceSet
+) -> dict[str, Callable[[], dict[str, object]]]:
+    from api.bench import access, analysis, faces, fanout, fanout_hls, ingest, latency, recovery, speech, timeline
 
     return {
         "ingest": functools.partial(ingest.run, source=source),
@@ -35,6 +57,7 @@ def _benches(by: str, source: str, events: int, sounds: Path | None) -> dict[str
         "access": access.run,
         "speech": functools.partial(speech.run, sounds),
         "analysis": analysis.run,
+        "faces": functools.partial(faces.run, face_set),
     }
 
 

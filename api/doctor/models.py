@@ -15,7 +15,15 @@ from pipeline.settings import Settings, SpeechSettings
 _CHILD_S: Final = 20.0
 _LOST: Final = "no spoken word is written down; everything else works"
 _UNREAD: Final = "no certificate is read in pictures; everything else works"
-_CHECKS: Final = {Task.SPEECH: "speech model", Task.VOICE_ACTIVITY: "voice model", Task.TEXT: "text model"}
+_UNMATCHED: Final = "no face is matched, though faces may be switched on; everything else works"
+_CHECKS: Final = {
+    Task.SPEECH: "speech model",
+    Task.VOICE_ACTIVITY: "voice model",
+    Task.TEXT: "text model",
+    Task.FACE_DETECTION: "face detector",
+    Task.FACE_EMBEDDING: "face model",
+}
+_LOST_OF: Final = {Task.TEXT: _UNREAD, Task.FACE_DETECTION: _UNMATCHED, Task.FACE_EMBEDDING: _UNMATCHED}
 
 
 def chosen_models(settings: Settings) -> Iterator[Finding]:
@@ -35,6 +43,8 @@ def chosen_models(settings: Settings) -> Iterator[Finding]:
     yield _model(registry, Task.SPEECH, settings.speech.model)
     yield _model(registry, Task.VOICE_ACTIVITY, "")
     yield _model(registry, Task.TEXT, "")
+    for task, name in ((Task.FACE_DETECTION, settings.faces.detector), (Task.FACE_EMBEDDING, settings.faces.embedder)):
+        yield _face_model(registry, task, name)
 
 
 def speech_device(settings: SpeechSettings) -> Finding:
@@ -58,8 +68,18 @@ def speech_device(settings: SpeechSettings) -> Finding:
     )
 
 
+def _face_model(registry: Registry, task: Task, name: str) -> Finding:
+    """Most sites have none: faces are off until two persons want them."""
+    try:
+        registry.choose(task, name)
+    except ModelError:
+        if not name:
+            return ok(_CHECKS[task], "none is here; faces cannot be matched (docs/faces.md)")
+    return _model(registry, task, name)
+
+
 def _model(registry: Registry, task: Task, name: str) -> Finding:
-    check, lost = _CHECKS[task], _UNREAD if task is Task.TEXT else _LOST
+    check, lost = _CHECKS[task], _LOST_OF.get(task, _LOST)
     try:
         entry = registry.choose(task, name)
         if not has_engine(entry):

@@ -18,10 +18,12 @@ KINDS = (
     "SignedIn", "SignedOut", "SignInRefused", "PasswordSet", "SecondFactorSet", "SecondFactorRemoved",
     "RecoveryCodeUsed", "UserAdded", "UserChanged", "UserDisabled", "UserEnabled", "DevicesAssigned", "UnitPlaced",
     "TokenMade", "LinkMade", "DeviceAdded", "DeviceRevoked", "DeviceKeyReplaced", "ViewStarted", "ViewEnded",
-    "PlaybackStarted", "PlaybackEnded", "StillTaken", "ClipMade", "WordsFetched", "ItemFetched", "UploadReceived",
-    "ApprovalAsked",
+    "PlaybackStarted", "PlaybackEnded", "StillTaken", "ClipMade", "ClipBlurred", "WordsFetched",
+    "ItemFetched", "UploadReceived", "ApprovalAsked",
     "ApprovalDecided", "ApprovalWithdrawn", "RecordingWithheld", "RecordingReleased", "ExportMade", "MemberAdded",
-    "MemberRemoved",
+    "MemberRemoved", "FaceSwitchAsked", "FaceSwitchApproved", "FaceSwitchedOff", "GalleryOpened", "GalleryClosed",
+    "PersonProposed", "PersonEnrolled", "PersonRefused", "PersonDeleted", "FaceSearched", "FaceOpinionGiven",
+    "FacePictureSeen", "FaceNoticeDue", "FaceKeysRotated",
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ async def metrics(request: Request) -> Response:
     """Prometheus text. Labels are opaque ids: no name, no officer, no key."""
     doors: Doors = request.app.state.doors
     return Response(
-        render(doors.runtime, doors.crowd, doors.workers, doors.record.judging),
+        render(doors.runtime, doors.crowd, doors.workers, doors.record.judging, doors.faces),
         media_type="text/plain; version=0.0.4; charset=utf-8",
     )
 

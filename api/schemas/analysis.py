@@ -38,7 +38,7 @@ class AnalysisOut(BaseModel):
 class AnalysisIn(BaseModel):
     """model: a name of `onrecord models list`; left out: the one that is used live. `signal` has none."""
 
-    stage: Literal["speech", "signal"] = "speech"
+    stage: Literal["speech", "signal", "faces"] = "speech"
     model: str = Field("", max_length=80)
 
 

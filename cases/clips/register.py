@@ -13,7 +13,7 @@ from cases.casework.case_acts import ItemWanted, add_item, of_case
 from cases.casework.rows import find
 from cases.clips.making import Cut
 from cases.facts import Fact, JsonValue
-from cases.store.tables import clips, links, uploads
+from cases.store.tables import clips, links, redactions, uploads
 from pipeline.errors import StateConflict, ThingUnknown
 
 
@@ -96,9 +96,10 @@ async def register(
 
 
 async def is_told(connection: AsyncConnection, sha256: str) -> bool:
-    """Whether the log tells of a file, as a clip or as one that was sent in."""
+    """Whether the log tells of a file, as a clip, as a copy of one, or as one that was sent in."""
     for asked in (
         select(clips.c.clip_id).where(clips.c.sha256 == sha256),
+        select(redactions.c.redaction_id).where(redactions.c.sha256 == sha256),
         select(uploads.c.upload_id).where(uploads.c.sha256 == sha256),
     ):
         if (await connection.execute(asked)).first() is not None:

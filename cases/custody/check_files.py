@@ -1,4 +1,4 @@
-"""The files that were sent in, and the clips that were cut, against the facts that tell of them."""
+"""Files that were sent in, clips that were cut, and copies with faces hidden, against the facts that tell of them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,15 +10,17 @@ from cases.uploads import kept
 from pipeline.errors import StorageError
 from pipeline.record.defect import Defect
 
+_TABLES = ("uploads", "clips", "redactions")
+
 
 async def of_files(data: Path, expected: Expected, *, is_running: bool) -> AsyncIterator[Defect]:
     """is_running: a server may have kept a file that it has not told of yet."""
-    told = {str(row["sha256"]) for table in ("uploads", "clips") for row in expected.rows[table].values()}
+    told = {str(row["sha256"]) for table in _TABLES for row in expected.rows[table].values()}
     for sha256 in sorted(told):
         path = kept.path_of(data, sha256)
         where = str(path.relative_to(data))
         if not path.is_file():
-            yield Defect(where, "file_missing", "the log tells that it was sent in or cut")
+            yield Defect(where, "file_missing", "the log tells that it was sent in, cut or made")
             continue
         try:
             is_same = await anyio.to_thread.run_sync(kept.sha256_of, path) == sha256

@@ -1,6 +1,7 @@
 """The tables of cases, people and recordings against the facts they follow from: both are read, neither is believed.
 
-Bound: about a kilobyte for each case, step, item, link, recording, officer, binding, task and finding.
+Sealed faces are not compared: what opens with their person's key and id is what was sealed (cases/faces/vault.py).
+Bound: about a kilobyte for each case, step, item, link, recording, officer, binding, task, finding and face.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,12 +18,19 @@ from cases.store.tables import (
     cases,
     clips,
     decisions,
+    face_galleries,
+    face_opinions,
+    face_persons,
+    face_suggestions,
+    face_switches,
+    face_templates,
     findings,
     items,
     links,
     members,
     officers,
     recordings,
+    redactions,
     steps,
     tasks,
     units,
@@ -58,7 +66,19 @@ _TABLES: dict[str, Select[tuple[object, ...]]] = {
     "withheld": select(_key(withheld.c.recording_id, withheld.c.officer_id), withheld),
     "uploads": select(uploads),
     "clips": select(clips),
+    "redactions": select(
+        redactions.c.redaction_id, redactions.c.clip_id, redactions.c.case_id, redactions.c.item_id,
+        redactions.c.approval_id, redactions.c.title, redactions.c.purpose, redactions.c.of_sha256, redactions.c.sha256,
+        redactions.c.size_bytes, redactions.c.detector, redactions.c.edits, redactions.c.plan_sha256,
+        redactions.c.made_by, redactions.c.made_us,
+    ).where(redactions.c.state == "made"),
     "findings": select(findings),
+    "face_switches": select(face_switches),
+    "face_galleries": select(face_galleries),
+    "face_persons": select(face_persons),
+    "face_templates": select(*(each for each in face_templates.c if not each.name.startswith("sealed_"))),
+    "face_suggestions": select(*(each for each in face_suggestions.c if each.name != "sealed_shot")),
+    "face_opinions": select(_key(face_opinions.c.suggestion_id, face_opinions.c.by), face_opinions),
 }  # fmt: skip
 
 
@@ -101,9 +121,23 @@ class Expected:
             "RecordingReleased": self._released,
             "UploadReceived": self._upload_received,
             "ClipMade": self._clip_made,
+            "ClipBlurred": self._clip_blurred,
             "FindingRaised": self._finding_raised,
             "FindingEnded": self._finding_ended,
             "FindingReviewed": self._finding_reviewed,
+            "FaceSwitchAsked": self._switch_asked,
+            "FaceSwitchApproved": self._switch_approved,
+            "FaceSwitchedOff": self._switched_off,
+            "GalleryOpened": self._gallery_opened,
+            "GalleryClosed": self._gallery_closed,
+            "PersonProposed": self._person_proposed,
+            "PersonEnrolled": self._person_enrolled,
+            "PersonRefused": self._person_refused,
+            "PersonDeleted": self._person_deleted,
+            "FaceSuggested": self._face_suggested,
+            "FaceOpinionGiven": self._opinion_given,
+            "FaceConfirmed": self._face_decided,
+            "FaceRejected": self._face_decided,
         }
 
     def take(self, fact: Fact) -> None:
@@ -270,6 +304,19 @@ class Expected:
             "made_us": fact.at_us,
         })  # fmt: skip
 
+    def _clip_blurred(self, fact: Fact) -> None:
+        """The clip it was made of is one that the log tells of, byte for byte."""
+        body = fact.body
+        if self.rows["clips"][str(body["clip_id"])]["sha256"] != body["of_clip"]:
+            raise TypeError("of_clip")
+        names = ("sha256", "size_bytes", "detector", "edits", "plan_sha256")
+        self._add("redactions", {
+            "redaction_id": body["redaction_id"], "clip_id": body["clip_id"], "case_id": fact.case_id,
+            "item_id": body["item_id"], "approval_id": body["approval_id"], "title": body["title"],
+            "purpose": body["why"], "of_sha256": body["of_clip"], **{name: body[name] for name in names},
+            "made_by": fact.by, "made_us": fact.at_us,
+        })  # fmt: skip
+
     def _finding_raised(self, fact: Fact) -> None:
         names = ("finding", "group", "severity", "confidence", "rule", "recording_id", "clip_start_s", "clip_end_s")
         self._add("findings", {
@@ -289,6 +336,122 @@ class Expected:
             state=fact.body["verdict"], reason=fact.body["reason"], reviewed_by=fact.by,
             reviewed_name=fact.body["by_name"], reviewed_us=fact.at_us,
         )  # fmt: skip
+
+    def _switch_asked(self, fact: Fact) -> None:
+        names = ("switch_id", "legal_basis", "approver", "assessment_id", "reason", "expires_us")
+        self._add("face_switches", {
+            **{name: fact.body[name] for name in names}, "asked_by": fact.by, "asked_name": fact.body["by_name"],
+            "asked_us": fact.at_us, "state": "asked", "approved_by": None, "approved_name": "", "approved_us": None,
+            "ended_us": None, "end_reason": "",
+        })  # fmt: skip
+
+    def _switch_approved(self, fact: Fact) -> None:
+        self.rows["face_switches"][str(fact.body["switch_id"])].update(
+            state="on", approved_by=fact.by, approved_name=fact.body["by_name"], approved_us=fact.at_us
+        )
+
+    def _switched_off(self, fact: Fact) -> None:
+        self.rows["face_switches"][str(fact.body["switch_id"])].update(
+            state="off", ended_us=fact.at_us, end_reason=fact.body["how"]
+        )
+
+    def _gallery_opened(self, fact: Fact) -> None:
+        names = ("switch_id", "legal_basis", "notice", "expires_us")
+        self._add("face_galleries", {
+            "gallery_id": fact.body["gallery_id"], "kind": fact.body["gallery_kind"], "case_id": fact.case_id,
+            **{name: fact.body[name] for name in names}, "state": "open", "opened_by": fact.by,
+            "opened_name": fact.body["by_name"], "opened_us": fact.at_us, "closed_us": None, "end_reason": "",
+        })  # fmt: skip
+
+    def _gallery_closed(self, fact: Fact) -> None:
+        gallery_id = fact.body["gallery_id"]
+        self.rows["face_galleries"][str(gallery_id)].update(
+            state="closed", closed_us=fact.at_us, end_reason=fact.body["reason"]
+        )
+        self._forget_templates("gallery_id", gallery_id)
+        for row in self.rows["face_persons"].values():
+            if row["gallery_id"] == gallery_id and row["state"] in ("proposed", "enrolled"):
+                row["state"] = "gone"
+        self._withdraw_suggestions("gallery_id", gallery_id, fact.at_us)
+
+    def _person_proposed(self, fact: Fact) -> None:
+        body = fact.body
+        if body["is_new"]:
+            names = ("person_id", "gallery_id", "name", "party", "officer_id", "basis")
+            self._add("face_persons", {
+                **{name: body[name] for name in names}, "state": "proposed", "proposed_by": fact.by,
+                "proposed_name": body["by_name"], "proposed_us": fact.at_us, "decided_by": None, "decided_name": "",
+                "decided_us": None,
+            })  # fmt: skip
+        templates = body["templates"]
+        for each in templates if isinstance(templates, list) else ():
+            if not isinstance(each, dict):
+                raise TypeError("templates")
+            self._add("face_templates", {
+                "template_id": each["template_id"], "person_id": body["person_id"], "gallery_id": body["gallery_id"],
+                "model": each["model"], "state": "proposed", "added_by": fact.by, "added_us": fact.at_us,
+                "quality": each["quality"],
+            })  # fmt: skip
+
+    def _person_enrolled(self, fact: Fact) -> None:
+        self._person_decided(fact, "enrolled")
+        for template_id in _ids(fact.body["template_ids"]):
+            self.rows["face_templates"][template_id]["state"] = "enrolled"
+
+    def _person_refused(self, fact: Fact) -> None:
+        if fact.body["is_whole"]:
+            self._person_decided(fact, "refused")
+        for template_id in _ids(fact.body["template_ids"]):
+            del self.rows["face_templates"][template_id]
+
+    def _person_deleted(self, fact: Fact) -> None:
+        self._person_decided(fact, "deleted")
+        self._forget_templates("person_id", fact.body["person_id"])
+        self._withdraw_suggestions("person_id", fact.body["person_id"], fact.at_us)
+
+    def _person_decided(self, fact: Fact, state: str) -> None:
+        self.rows["face_persons"][str(fact.body["person_id"])].update(
+            state=state, decided_by=fact.by, decided_name=fact.body["by_name"], decided_us=fact.at_us
+        )
+
+    def _forget_templates(self, name: str, value: JsonValue) -> None:
+        kept = {key: row for key, row in self.rows["face_templates"].items() if row[name] != value}
+        self.rows["face_templates"] = kept
+
+    def _withdraw_suggestions(self, name: str, value: JsonValue, at_us: int) -> None:
+        for row in self.rows["face_suggestions"].values():
+            if row[name] == value and row["state"] in ("open", "split"):
+                row.update(state="withdrawn", decided_us=at_us)
+
+    def _face_suggested(self, fact: Fact) -> None:
+        names = ("step_id", "gallery_id", "gallery_kind", "person_id", "recording_id", "model", "threshold")
+        self._add("face_suggestions", {
+            "suggestion_id": fact.body["suggestion_id"], "event_id": fact.event_id, "case_id": fact.case_id,
+            **{name: fact.body[name] for name in names}, "stream_id": fact.stream_id, "at_us": fact.at_us,
+            "state": "open", "decided_us": None,
+        })  # fmt: skip
+
+    def _opinion_given(self, fact: Fact) -> None:
+        """The verdict is hidden until it is decided; the commitment stands from the first."""
+        suggestion_id = fact.body["suggestion_id"]
+        key = f"{suggestion_id} {fact.by}"
+        self._add("face_opinions", {
+            "key": key, "suggestion_id": suggestion_id, "by": fact.by, "by_name": fact.body["by_name"],
+            "commitment": fact.body["commitment"], "at_us": fact.at_us,
+        })  # fmt: skip
+        self.rows["face_suggestions"][str(suggestion_id)]["state"] = fact.body["state"]
+
+    def _face_decided(self, fact: Fact) -> None:
+        suggestion_id = str(fact.body["suggestion_id"])
+        self.rows["face_suggestions"][suggestion_id].update(
+            state="confirmed" if fact.kind == "FaceConfirmed" else "rejected", decided_us=fact.at_us
+        )
+        opinions = fact.body["opinions"]
+        for each in opinions if isinstance(opinions, list) else ():
+            if not isinstance(each, dict):
+                raise TypeError("opinions")
+            row = self.rows["face_opinions"][f"{suggestion_id} {each['by']}"]
+            row.update({name: each[name] for name in ("verdict", "reason", "salt")})
 
     def _recording_started(self, fact: Fact) -> None:
         row: _Row = {
@@ -312,6 +475,12 @@ class Expected:
         then = [row for row in self._carried.get(device_id, {}).values() if _is_then(row, at_us)]
         newest: Mapping[str, JsonValue] = max(then, key=_began_us, default={})
         return newest.get("officer_id")
+
+
+def _ids(value: JsonValue) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError("ids")
+    return [str(each) for each in value]
 
 
 def _began_us(row: Mapping[str, JsonValue]) -> int:

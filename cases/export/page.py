@@ -33,6 +33,12 @@ _KINDS = {
     "FindingReviewed": "人工复核问题", "ProcedureJudged": "程序规则判定（未经人工确认，不作证据）",
     "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "UploadAhead": "所述拍摄时间晚于收到",
     "ItemFetched": "取走副本", "StillTaken": "截取照片", "ClipMade": "截取片段",
+    "ClipBlurred": "遮蔽人脸的片段副本",
+    "FaceSearched": "与人脸库比对", "FaceSuggested": "人脸比对提示（未经两人确认，不作证据）",
+    "FaceOpinionGiven": "给出比对意见（两人一致前不公开内容）", "FaceConfirmed": "两人确认人脸比对",
+    "FaceRejected": "人脸比对被否定",
+    "FaceNoticeDue": "须告知被拍摄者", "GalleryOpened": "建人脸库", "GalleryClosed": "关闭人脸库，销毁密钥",
+    "PersonProposed": "提议入库", "PersonEnrolled": "入库", "PersonRefused": "不予入库", "PersonDeleted": "从库中删除",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",
@@ -52,13 +58,15 @@ _FIELDS = {
     "device_name": "设备名称", "place": "地点", "from_us": "起（微秒，UTC）", "until_us": "止（微秒，UTC）",
     "finding": "问题", "group": "类别", "severity": "严重程度", "confidence": "把握", "rule": "规则",
     "explanation": "说明", "measures": "测得", "quotes": "所依据的话", "of_events": "所依据的事件",
+    "of_clip": "原片段 SHA-256", "blurred": "遮蔽的轨迹", "drawn": "其中人工画出", "clear": "保留可见",
+    "removed": "判定非人脸", "detector": "人脸检测模型", "edits": "人工修改次数", "plan_sha256": "遮蔽方案 SHA-256",
     "clip_start_s": "片段起（秒）", "clip_end_s": "片段止（秒）", "verdict": "结论", "duty": "事项", "why": "理由",
     "coverage": "听清的比例", "notes": "附注", "ruleset": "规则集版本", "asked": "为何读取",
     "captured_at": "到达时间", "device_at": "设备时钟", "device_offset_s": "设备时钟差（秒）",
 }  # fmt: skip
 _HIDDEN = frozenset((
     "by_name", "step_id", "task_id", "officer_id", "link_id", "item_id", "export_id", "of_stream", "view_id",
-    "binding_id", "connection", "upload_id", "rule_id", "finding_id",
+    "binding_id", "connection", "upload_id", "rule_id", "finding_id", "redaction_id",
 ))  # fmt: skip
 _VALUES = {
     "food": "食品", "drug": "药品", "advertising": "广告", "price": "价格", "other": "其他", "hand": "人工",
@@ -169,9 +177,16 @@ def _plain(name: str, value: JsonValue) -> str:
         return "；".join(_change(field, change) for field, change in value.items())
     if name == "media" and isinstance(value, dict):
         return f"{value.get('recording_id')}，{value.get('start_s')} 至 {value.get('end_s')} 秒"
+    if name in ("clear", "removed") and isinstance(value, list):
+        return "；".join(_kept_clear(each) for each in value) or "无"
     if name in _VALUED and isinstance(value, str):
         return _word(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _kept_clear(track: JsonValue) -> str:
+    tree = track if isinstance(track, dict) else {}
+    return f"{tree.get('name') or tree.get('track_id')}（{tree.get('reason')}）"
 
 
 def _change(field: str, change: JsonValue) -> str:

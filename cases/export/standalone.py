@@ -567,11 +567,11 @@ class Check:
             body = entry["body"]
             files = self._told.setdefault(str(body.get("recording_id")), {})
             files[str(body.get("file"))] = (body.get("sha256"), body.get("size_bytes"))
-        elif entry["kind"] in ("UploadReceived", "ClipMade"):
+        elif entry["kind"] in ("UploadReceived", "ClipMade", "ClipBlurred"):
             self._sent.add(str(entry["body"].get("sha256")))
 
     def _check_sent(self):
-        """Files that were sent in, and clips: each is there and is what the log says, and there is no other."""
+        """Files that were sent in, clips and their copies: each is there and is what the log says, and no other."""
         for sha256 in sorted(self._sent):
             path = "files/" + sha256
             if path not in self._sizes:

@@ -66,6 +66,11 @@ async def export(
 
 
 _OF_CLIP = ("clip_id", "item_id", "approval_id", "media", "start_ms", "end_ms", "is_exact", "segments")
+_OF_COPY = (
+    "redaction_id", "clip_id", "item_id", "approval_id", "media", "of_clip", "blurred", "drawn", "clear", "removed",
+    "detector", "edits", "plan_sha256",
+)  # fmt: skip
+_DERIVED = {"ClipMade": _OF_CLIP, "ClipBlurred": _OF_COPY}
 
 
 class _Writing:
@@ -202,11 +207,11 @@ class _Writing:
 
     async def _sent(self) -> AsyncIterator[tuple[Fact, bool]]:
         """The facts that tell of files, and whether the file is told of for the first time. One sent in comes once."""
-        seen: dict[str, set[str]] = {"UploadReceived": set(), "ClipMade": set()}
+        seen: dict[str, set[str]] = {kind: set() for kind in ("UploadReceived", *_DERIVED)}
         async for entries in self._file.entries(with_proofs=False):
             for fact in (each.fact for each in entries):
                 sha256 = str(fact.body.get("sha256"))
-                if fact.kind == "ClipMade" or (fact.kind == "UploadReceived" and sha256 not in seen[fact.kind]):
+                if fact.kind in _DERIVED or (fact.kind == "UploadReceived" and sha256 not in seen[fact.kind]):
                     yield fact, not any(sha256 in each for each in seen.values())
                     seen[fact.kind].add(sha256)
 
@@ -214,8 +219,8 @@ class _Writing:
         """Copy it as it is; one that is gone is said in the index. How many defects that are."""
         sha256 = str(fact.body.get("sha256"))
         path, to = kept.path_of(self._data, sha256), f"files/{sha256}"
-        if fact.kind == "ClipMade":
-            named = {name: fact.body.get(name) for name in _OF_CLIP}
+        if fact.kind in _DERIVED:
+            named = {name: fact.body.get(name) for name in _DERIVED[fact.kind]}
             derived.add({"path": to, "name": str(fact.body.get("title")), "made_by": fact.by, **named})
         else:
             sent.add({"path": to, "name": str(fact.body.get("name"))})

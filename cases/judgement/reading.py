@@ -19,7 +19,7 @@ from cases.words import CORRECTED, HEARD
 _MOST_FACTS: Final = 50_000
 """Of one step, the oldest first: two working weeks of speech. A step that nobody ended grows no further in memory."""
 _BEFORE: Final = 2000
-_TIMED: Final = (HEARD, "TextSeen")
+_TIMED: Final = (HEARD, "TextSeen", "FaceSuggested")
 MOST_STEPS: Final = 500
 """Steps that are watched at once: the newest."""
 
@@ -77,7 +77,9 @@ async def facts_of(connection: AsyncConnection, sources: Sequence[Source], step:
         timed.append(events.c.at_us <= microseconds(step.ended_s))
     asked = (
         select(events.c.seq, events.c.entry)
-        .where(events.c.stream_id.in_(streams), or_(and_(*timed), events.c.kind.in_((CORRECTED, *HOLES))))
+        .where(
+            events.c.stream_id.in_(streams), or_(and_(*timed), events.c.kind.in_((CORRECTED, "FaceRejected", *HOLES)))
+        )
         .order_by(events.c.seq)
         .limit(_MOST_FACTS)
     )

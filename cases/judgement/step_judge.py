@@ -25,6 +25,9 @@ Told: TypeAlias = Fact | FindingRaised | FindingEnded
 TWO_OFFICERS: Final = "two_officers"
 _TOGETHER_S: Final = 10.0
 """Two devices that record at once for so long are with the step, and not passing."""
+_OFFICERS: Final = 2
+_BY_FACES: Final = 0.7
+"""Confidence of what rests on suggestions: less than two devices or clear words."""
 _DISORDER_S: Final = 15.0
 """Words of several streams come out of order by their workers' delays; more than this is late."""
 _SETTLE_S: Final = 15.0
@@ -83,7 +86,9 @@ class StepJudge:
             return self._tell(
                 self._automaton.seen(at_s, verdicts.text(fact, "text"), verdicts.text(fact, "asked")), None
             )
-        elif fact.kind in HOLES and self._cannot_tell():
+        elif fact.kind == "FaceSuggested":
+            return self._matched()
+        elif fact.kind == "FaceRejected" or (fact.kind in HOLES and self._cannot_tell()):
             self.is_late = True
         return []
 
@@ -129,7 +134,7 @@ class StepJudge:
         else:
             last = automaton.due(settled_s, hearing)
         newest.update((found.duty, found) for found in last)
-        return [*self._together(now_s), *self._tell(newest.values(), view), *self._end_missing()]
+        return [*self._together(now_s), *self._matched(), *self._tell(newest.values(), view), *self._end_missing()]
 
     def asks(self) -> list[tuple[Source, float, float, str]]:
         """Spans in which pictures are to be read: the recording, from and to on its axis, for which duty."""
@@ -198,12 +203,61 @@ class StepJudge:
         )  # fmt: skip
         return self._told(judged, source)
 
+    def _matched(self) -> list[Told]:
+        """Two officers of the roster whose faces were suggested in this step, while nobody rejected it."""
+        duty = next((each for each in self._book.duties_of(self.step.kind) if each.duty == TWO_OFFICERS), None)
+        before = self._standing.get(TWO_OFFICERS)
+        if duty is None or (before is not None and before.verdict == Verdict.OBSERVED and not self._is_refuted(before)):
+            return []
+        seen: dict[str, Fact] = {}
+        for fact in self._suggested():
+            seen.setdefault(verdicts.text(fact, "officer_id"), fact)
+        if len(seen) < _OFFICERS:
+            return []
+        first, second, *_ = sorted(seen.values(), key=lambda fact: fact.at_us)
+        start_s, end_s = first.at_us / 1e6, second.at_us / 1e6
+        is_late = duty.deadline_s is not None and end_s > self.step.started_s + duty.deadline_s
+        judged = Judged(
+            duty=TWO_OFFICERS, verdict=Verdict.OBSERVED, rule=duty.rule, confidence=_BY_FACES, start_s=start_s,
+            end_s=end_s, event_ids=(first.event_id, second.event_id), coverage=1.0,
+            why="人脸比对建议：名册中两名执法人员在本环节出现（比对结果只是线索，以二人确认为准）。",
+            notes=(LATE,) if is_late else (),
+        )  # fmt: skip
+        return self._told(judged, self._of_stream.get(second.stream_id or ""))
+
+    def _suggested(self) -> list[Fact]:
+        """Suggestions of the roster in this step that nobody rejected."""
+        rejected = self._rejected()
+        return [
+            each.fact for each in self._stored
+            if each.fact.kind == "FaceSuggested" and verdicts.text(each.fact, "gallery_kind") == "roster"
+            and verdicts.text(each.fact, "step_id") == self.step.step_id and verdicts.text(each.fact, "officer_id")
+            and verdicts.text(each.fact, "suggestion_id") not in rejected
+        ]  # fmt: skip
+
+    def _rejected(self) -> frozenset[str]:
+        return frozenset(
+            verdicts.text(each.fact, "suggestion_id") for each in self._stored if each.fact.kind == "FaceRejected"
+        )
+
+    def _is_refuted(self, before: Standing) -> bool:
+        """Whether it rests on a face that two persons said is another's."""
+        rejected = self._rejected()
+        return any(
+            each.fact.kind == "FaceSuggested" and each.fact.event_id in before.of_events
+            and verdicts.text(each.fact, "suggestion_id") in rejected
+            for each in self._stored
+        )  # fmt: skip
+
     def _tell(self, found: Iterable[Judged], view: View | None) -> list[Told]:
         told: list[Told] = []
         for judged in found:
             before = self._standing.get(judged.duty)
             by_devices = judged.duty == TWO_OFFICERS and judged.verdict is not Verdict.OBSERVED
-            if (before is not None and before.is_same(judged)) or (by_devices and _is_shown(before, judged)):
+            is_shown = by_devices and _is_shown(before, judged)
+            if is_shown and before is not None and self._is_refuted(before):
+                is_shown = False
+            if (before is not None and before.is_same(judged)) or is_shown:
                 continue
             source = next((self._events[each] for each in judged.event_ids if each in self._events), None)
             if source is None and view is not None:

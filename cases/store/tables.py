@@ -3,7 +3,19 @@
 What stands in columns beside `entry` is for finding; `entry` is what happened, and what the log hashes.
 """
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -317,6 +329,179 @@ Index("findings_raised", findings.c.raised_us, findings.c.finding_id)
 Index("findings_stream", findings.c.stream_id, findings.c.finding, findings.c.raised_us)
 Index("findings_rule", findings.c.rule, findings.c.state)
 Index("findings_ended", findings.c.ended_us)
+
+face_switches = Table(
+    "face_switches",
+    metadata,
+    Column("switch_id", Text, primary_key=True),
+    Column("legal_basis", Text, nullable=False),
+    Column("approver", Text, nullable=False),
+    Column("assessment_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("expires_us", _Long, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_name", Text, nullable=False),
+    Column("asked_us", _Long, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_name", Text, nullable=False),
+    Column("approved_us", _Long),
+    Column("ended_us", _Long),
+    Column("end_reason", Text, nullable=False),
+    CheckConstraint("state IN ('asked', 'on', 'off')", name="face_switches_state"),
+    CheckConstraint(
+        "length(trim(legal_basis)) > 0 AND length(trim(approver)) > 0 AND length(trim(assessment_id)) > 0 "
+        "AND length(trim(reason)) > 0",
+        name="face_switches_told",
+    ),
+    CheckConstraint(
+        "state <> 'on' OR (approved_by IS NOT NULL AND approved_by <> asked_by)", name="face_switches_two_persons"
+    ),
+)
+"""Faces are matched while one of these is on: asked for by one person, approved by another. At most one is not off."""
+
+face_galleries = Table(
+    "face_galleries",
+    metadata,
+    Column("gallery_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("case_id", Text, ForeignKey("cases.case_id")),
+    Column("switch_id", Text, ForeignKey("face_switches.switch_id"), nullable=False),
+    Column("legal_basis", Text, nullable=False),
+    Column("notice", Text, nullable=False),
+    Column("expires_us", _Long, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("opened_name", Text, nullable=False),
+    Column("opened_us", _Long, nullable=False),
+    Column("closed_us", _Long),
+    Column("end_reason", Text, nullable=False),
+    CheckConstraint("kind IN ('roster', 'case')", name="face_galleries_kind"),
+    CheckConstraint("(kind = 'case') = (case_id IS NOT NULL)", name="face_galleries_case"),
+    CheckConstraint("length(trim(legal_basis)) > 0 AND length(trim(notice)) > 0", name="face_galleries_told"),
+    CheckConstraint("state IN ('open', 'closed')", name="face_galleries_state"),
+)
+"""Whose faces may be searched for: officers, or the parties of one case. There is no other kind."""
+Index("face_galleries_case", face_galleries.c.case_id)
+
+face_persons = Table(
+    "face_persons",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("gallery_id", Text, ForeignKey("face_galleries.gallery_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("officer_id", Text, ForeignKey("officers.officer_id")),
+    Column("basis", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_name", Text, nullable=False),
+    Column("proposed_us", _Long, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_name", Text, nullable=False),
+    Column("decided_us", _Long),
+    CheckConstraint("state IN ('proposed', 'enrolled', 'refused', 'deleted', 'gone')", name="face_persons_state"),
+    CheckConstraint("length(trim(basis)) > 0", name="face_persons_basis"),
+)
+"""Who is in a gallery, by name; what they look like is in `face_templates`, sealed. gone: the gallery was closed."""
+Index("face_persons_gallery", face_persons.c.gallery_id)
+
+face_templates = Table(
+    "face_templates",
+    metadata,
+    Column("template_id", Text, primary_key=True),
+    Column("person_id", Text, ForeignKey("face_persons.person_id"), nullable=False),
+    Column("gallery_id", Text, ForeignKey("face_galleries.gallery_id"), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_us", _Long, nullable=False),
+    Column("quality", Double, nullable=False),
+    Column("sealed_vector", LargeBinary, nullable=False),
+    Column("sealed_crop", LargeBinary, nullable=False),
+    CheckConstraint("state IN ('proposed', 'enrolled')", name="face_templates_state"),
+)
+"""Sealed by cases/faces/vault.py with keys that are not in the database. Rows are deleted with person or gallery."""
+Index("face_templates_person", face_templates.c.person_id)
+Index("face_templates_gallery", face_templates.c.gallery_id, face_templates.c.state)
+
+face_suggestions = Table(
+    "face_suggestions",
+    metadata,
+    Column("suggestion_id", Text, primary_key=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("step_id", Text),
+    Column("gallery_id", Text, ForeignKey("face_galleries.gallery_id"), nullable=False),
+    Column("gallery_kind", Text, nullable=False),
+    Column("person_id", Text, ForeignKey("face_persons.person_id"), nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("recording_id", Text, nullable=False),
+    Column("at_us", _Long, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_us", _Long),
+    Column("sealed_shot", LargeBinary),
+    CheckConstraint("state IN ('open', 'split', 'confirmed', 'rejected', 'withdrawn')", name="face_suggestions_state"),
+)
+"""Matches, each a suggestion until two people say the same. sealed_shot: gone with the person's key, or a rejection."""
+Index("face_suggestions_case", face_suggestions.c.case_id, face_suggestions.c.at_us)
+Index("face_suggestions_at", face_suggestions.c.at_us, face_suggestions.c.suggestion_id)
+
+face_opinions = Table(
+    "face_opinions",
+    metadata,
+    Column("suggestion_id", Text, ForeignKey("face_suggestions.suggestion_id"), primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("by_name", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("commitment", Text, nullable=False),
+    Column("at_us", _Long, nullable=False),
+    CheckConstraint("verdict IN ('same', 'different', 'cannot_tell')", name="face_opinions_verdict"),
+)
+"""What each said, blind to the others. The log holds a hash of it (commitment), and the words once it is decided."""
+
+redactions = Table(
+    "redactions",
+    metadata,
+    Column("redaction_id", Text, primary_key=True),
+    Column("clip_id", Text, ForeignKey("clips.clip_id"), nullable=False),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("edits", Integer, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("length_ms", _Long, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("marks", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_us", _Long, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("of_sha256", Text, nullable=False),
+    Column("made_by", Text),
+    Column("made_name", Text, nullable=False),
+    Column("made_us", _Long),
+    Column("approval_id", Text, ForeignKey("approvals.approval_id")),
+    Column("item_id", Text, ForeignKey("items.item_id")),
+    Column("sha256", Text),
+    Column("size_bytes", _Long),
+    Column("plan_sha256", Text),
+    CheckConstraint("state IN ('finding', 'draft', 'making', 'made')", name="redactions_state"),
+)
+"""Copies of clips with faces hidden, and their drafts. found, marks: JSON; what the detector saw, what people said.
+
+Only what is `made` is a fact of the log. A draft is work on a table; nothing follows from it.
+"""
+Index("redactions_clip", redactions.c.clip_id, redactions.c.asked_us)
+Index("redactions_sha256", redactions.c.sha256)
+Index("redactions_state", redactions.c.state, redactions.c.asked_us)
 
 followers = Table(
     "followers",

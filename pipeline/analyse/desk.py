@@ -47,6 +47,8 @@ _ONE_BREATH_S: Final = 12.0
 """An utterance lasts so long at most, and nothing of it is told before its end."""
 _GRACE_S: Final = 10.0
 """From the end of a stream to its worker's last report."""
+_COMES_S: Final = 3.0
+"""From the wish to look at a stream to its worker's first picture: a claim, a connection, a key frame."""
 _MOST_BEHIND_S: Final = 60.0
 """A live stream that nobody followed for so long is told as a gap in pieces, so that it is known while it lasts."""
 _MOST_SPANS: Final = 2000
@@ -67,8 +69,10 @@ class _Live:
     behind_s: float = 0.0
     covered_token: int = 0
     """Of the worker that covered something last."""
+    from_s: float = 0.0
+    """Where it began to be looked at: nothing was due before."""
     told_to_s: float = 0.0
-    """Holes before this are told."""
+    """Holes before this are told, or were none."""
     is_offered: bool = False
     is_done: bool = False
     over_s: float | None = None
@@ -92,6 +96,8 @@ class Desk:
         self.open_findings = OpenFindings(clock.monotonic_s)
         self.hot_words: Callable[[str], Awaitable[tuple[str, ...]]] = _no_names
         """Names and terms that are likely in this stream."""
+        self.wanted: Callable[[str, str], Awaitable[bool]] = _nothing_wanted
+        """Whether a stage that chooses its streams (Stage.is_chosen) is to look at this one now: stage, stream_id."""
         self.reports = self.words = self.gaps = 0
         self.gap_s = 0.0
         self.eased: dict[str, AnalysisEased] = {}
@@ -121,7 +127,7 @@ class Desk:
         """By stream: how late its words come; or how long nobody followed it, where that is more."""
         found: dict[str, float] = {}
         for live in self._live.values():
-            unseen_s = live.stream.position_s - live.coverage.end_s - _ONE_BREATH_S
+            unseen_s = live.stream.position_s - max(live.coverage.end_s, live.from_s) - _ONE_BREATH_S
             behind_s = max(live.behind_s, unseen_s, 0.0)
             found[live.work.stream_id] = max(found.get(live.work.stream_id, 0.0), behind_s)
         return found
@@ -155,7 +161,8 @@ class Desk:
     async def order(self, recorded: Recorded, stage: str, model: str, label: str) -> bool:
         """Look at a whole recording (again) with this model (name, and name@version).
 
-        False: it is being done, or has been, by this very model. Raises: BoardUnavailable, StorageError.
+        False: it is being done, or has been, by this very model; or its stage chooses, and does not want this stream.
+        Raises: BoardUnavailable, StorageError.
         """
         await self._read_marks(recorded.recording_id)
         seen = self._coverage(recorded.recording_id, stage, label)
@@ -166,7 +173,7 @@ class Desk:
             return False
         self._spans[work.work_id] = work
         await self._offer_span(work)
-        return True
+        return work.work_id in self._spans
 
     def ask(self, recorded: Recorded, stage: str, start_s: float, end_s: float, asked: str) -> bool:
         """Look at this span with a stage that looks only where it is asked to. False: the stage is off.
@@ -187,13 +194,18 @@ class Desk:
             for stage in self.stages.values():
                 work_id = f"{LIVE_PREFIX}:{stream.stream_id}:{stage.name}"
                 is_followed = stage.is_on and not stage.is_asked and (stream.has_sound or not stage.needs_sound)
+                if stage.is_chosen and not stream.is_over:
+                    is_followed = is_followed and await self.wanted(stage.name, stream.stream_id)
+                    if not is_followed and (live := self._live.get(work_id)) is not None:
+                        await self._let_go(live)
                 if is_followed and work_id not in self._live and not stream.is_over:
+                    from_s = stream.position_s + _COMES_S if stage.is_chosen else 0.0
                     self._live[work_id] = _Live(
                         Work(
                             work_id, "live", stage.name, stream.stream_id, recording_id, stream.started_at,
                             model=stage.model, hot_words=await self.hot_words(stream.stream_id),
                         ),
-                        stream,
+                        stream, from_s=from_s, told_to_s=from_s,
                     )  # fmt: skip
             if stream.is_over and not any(live.stream is stream for live in self._live.values()):
                 self._streams.remove((stream, recording_id))
@@ -222,6 +234,16 @@ class Desk:
             del self._live[live.work.work_id]
             self._fences.pop(live.work.work_id, None)
             self._recorded_to.pop(live.work.recording_id, None)
+
+    async def _let_go(self, live: _Live) -> None:
+        """Nothing is due any more. What its worker had not told yet stays untold, and is no gap.
+
+        Raises: BoardUnavailable: it is still on the board.
+        """
+        await self._board.withdraw(live.work.work_id)
+        self._close_findings(live, "source_over")
+        del self._live[live.work.work_id]
+        self._fences.pop(live.work.work_id, None)
 
     def _tell_holes(self, live: _Live, until_s: float, cause: str) -> None:
         """Each hole before `until_s` once: as a fact, and as work."""
@@ -258,7 +280,12 @@ class Desk:
             self._spans.setdefault(work.work_id, work)
 
     async def _offer_span(self, work: Work) -> None:
-        """Where its media is in closed segments."""
+        """Where its media is in closed segments; not at all where its stage chooses, and does not want it now."""
+        stage = self.stages.get(work.stage)
+        if stage is not None and stage.is_chosen and not await self.wanted(stage.name, work.stream_id):
+            log.info("a span is not looked at: nothing is sought there", work=work.work_id)
+            self._forget_span(work.work_id)
+            return
         reached = self._recorded_to.get(work.recording_id)
         if reached is None or reached >= work.end_s:
             await self._board.offer(work)
@@ -411,7 +438,7 @@ class Desk:
         seen = self._seen.get(recorded.recording_id, {})
         for stage in self.stages.values():
             busy = [work for work in self._spans.values() if work.recording_id == recorded.recording_id]
-            if not stage.is_on or stage.is_asked or any(work.stage == stage.name for work in busy):
+            if not stage.is_on or stage.is_asked or stage.is_chosen or any(work.stage == stage.name for work in busy):
                 continue
             covered = Coverage()
             for (name, _), of_model in seen.items():
@@ -437,6 +464,10 @@ class Desk:
         while len(self._seen) > _MOST_SEEN:
             self._seen.popitem(last=False)
         return of_recording.setdefault((stage, model), Coverage())
+
+
+async def _nothing_wanted(_: str, __: str) -> bool:
+    return False
 
 
 async def _no_names(_: str) -> tuple[str, ...]:

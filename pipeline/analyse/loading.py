@@ -8,7 +8,10 @@ from typing import Final, Literal
 import structlog
 
 from models.base import Transcriber
-from models.entries import Engine, Entry
+from models.entries import Engine, Entry, Task
+from models.face.detectors import opened_detector
+from models.face.embedders import opened_embedder
+from models.face.entry import FaceEntry
 from models.registry import Ready, Registry
 from models.speech import calibrate
 from models.speech.entry import SpeechEntry
@@ -16,6 +19,7 @@ from models.text import rapid
 from models.text.base import TextReader
 from models.text.rapid import TextEntry
 from pipeline.analyse.calibrations import Calibrations
+from pipeline.analyse.face_shots import FaceShots
 from pipeline.analyse.order import Order
 from pipeline.analyse.recogniser import Loaded
 from pipeline.errors import ModelError, ModelFailed
@@ -31,6 +35,7 @@ class Models:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._readers: dict[str, TextReader] = {}
+        self._faces: dict[str, FaceShots] = {}
         self._calibrations = Calibrations(Path(order.data) / "analysis" / "calibrations.json")
 
     def entry(self, name: str) -> SpeechEntry:
@@ -63,6 +68,24 @@ class Models:
             text = TextEntry(ready.folder, entry.name, entry.version, entry.languages)
             known = self._readers[name] = rapid.opened(text, self._order.threads or 1)
             log.info("model loaded", model=known.abilities.label)
+        return known
+
+    def faces(self, name: str) -> FaceShots:
+        """What finds and compares faces, loaded once; anew where the models changed. name: of the embedder.
+
+        Raises: ModelError.
+        """
+        registry, order = self._registry(), self._order
+        embedder = FaceEntry.of(registry.ready(name))
+        chosen = registry.choose(Task.FACE_DETECTION, order.face_detector)
+        detector = FaceEntry.of(registry.ready(chosen.name))
+        key = f"{detector.label} {embedder.label}"
+        if (known := self._faces.get(key)) is None:
+            threads = order.threads or 1
+            known = self._faces[key] = FaceShots(
+                opened_detector(detector, threads, order.face_detect_px), opened_embedder(embedder, threads)
+            )
+            log.info("model loaded", model=embedder.label, detector=detector.label)
         return known
 
     def _registry(self) -> Registry:

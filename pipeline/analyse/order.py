@@ -34,6 +34,9 @@ class Order:
     redis_prefix: str = "onrecord"
     log_level: str = "info"
     log_format: str = "auto"
+    face_detector: str = ""
+    face_detect_px: int = 640
+    face_burst_s: float = 2.0
 
     @property
     def server(self) -> Server:

@@ -55,6 +55,8 @@ class Stage:
     """One stage as it is now. why: a plain sentence where it is off. model: name in the registry; "": it needs none.
 
     needs_sound: a stream without sound is none of its business. is_asked: it looks only at what it is asked to.
+    is_chosen: of live streams it looks only at those that `Desk.wanted` names, while it names them; at recordings only
+    where it is asked to, or missed something then.
     """
 
     name: str
@@ -65,3 +67,4 @@ class Stage:
     is_demo: bool = False
     needs_sound: bool = True
     is_asked: bool = False
+    is_chosen: bool = False

@@ -57,6 +57,7 @@ def test_settings_are_checked_and_shown(tmp_path: Path) -> None:
         (["serve", "--role", "nobody"], 2, "--role"),
         (["bench", "nothing"], 2, "ingest"),
         (["bench", "speech", "--set", "/nonsense"], 1, "transcripts.tsv"),
+        (["bench", "faces", "--folder", "/nonsense"], 1, "PERSON"),
         (["verify", "/nonsense"], 2, "check the path"),
         (["verify", "/"], 2, "manifest.jsonl"),
         (["serve", "--config", "/nonsense.yaml"], 1, "--config"),

@@ -11,6 +11,7 @@ FINDINGS = {
     "python", "packages", "settings", "web pages", "cores", "swap", "clock", "monotonic clock", "codecs",
     "demuxer's cage", "memory", "file descriptors", "api certificate", "rtmp certificate", "data folder",
     "signing key", "space", "disk sync", "disk rate", "speech model", "voice model", "text model", "speech device",
+    "face detector", "face model",
 }  # fmt: skip
 
 

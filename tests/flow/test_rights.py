@@ -48,6 +48,9 @@ READ = "commander officer handler reviewer archivist"
 NOTE = "commander officer handler reviewer"
 HANDLE = "commander handler"
 JUDGE = "commander handler reviewer"
+FACES_SEEN = "commander officer handler reviewer archivist system_admin security_admin audit_admin"
+FACES = "commander handler reviewer system_admin"
+ENROL = "commander handler system_admin"
 UNIT_READ = "commander reviewer archivist"
 RECORD = "commander officer handler reviewer archivist analyst"
 ASK = RECORD
@@ -124,6 +127,26 @@ PLAIN = [
     Door("GET", "/api/v1/findings", "viewer commander officer handler reviewer archivist analyst"),
     Door("GET", "/api/v1/rules", RECORD),
     Door("POST", "/api/v1/findings/f_none/review", JUDGE, body={"verdict": "confirmed", "reason": "r"}, ok=(404,)),
+    Door("GET", "/api/v1/faces", FACES_SEEN),
+    Door("POST", "/api/v1/faces/switch", "security_admin", body={}, ok=(422,)),
+    Door("POST", "/api/v1/faces/switch/fsw_none/approve", "reviewer", ok=(404,)),
+    Door("DELETE", "/api/v1/faces/switch", "security_admin reviewer", body={"reason": "r"}, ok=(409,)),
+    Door("GET", "/api/v1/faces/galleries", FACES),
+    Door("POST", "/api/v1/faces/galleries", ENROL, body={}, ok=(422,)),
+    Door("DELETE", "/api/v1/faces/galleries/fgal_none", ENROL, body={"reason": "r"}, ok=(404,)),
+    Door("GET", "/api/v1/faces/galleries/fgal_none/persons", FACES, ok=(404,)),
+    Door("POST", "/api/v1/faces/galleries/fgal_none/persons", ENROL, ok=(404,)),
+    Door("POST", "/api/v1/faces/persons/fper_none/confirm", JUDGE, ok=(404,)),
+    Door("POST", "/api/v1/faces/persons/fper_none/refuse", JUDGE, body={"reason": "r"}, ok=(404,)),
+    Door("DELETE", "/api/v1/faces/persons/fper_none", ENROL, body={"reason": "r"}, ok=(404,)),
+    Door("GET", "/api/v1/faces/persons/fper_none/picture.jpg", FACES, ok=(404,)),
+    Door("GET", "/api/v1/faces/suggestions", FACES),
+    Door("POST", "/api/v1/faces/suggestions/fsug_none/opinion", JUDGE, body={"verdict": "same", "reason": "r"},
+         ok=(404,)),
+    Door("GET", "/api/v1/faces/suggestions/fsug_none/shot.jpg", JUDGE, ok=(404,)),
+    Door("GET", "/api/v1/faces/suggestions/fsug_none/person.jpg", JUDGE, ok=(404,)),
+    Door("GET", "/api/v1/faces/watching?stream_id=st_none", "service"),
+    Door("POST", "/api/v1/faces/probes", "service", body={}, ok=(422,)),
     Door("GET", "/api/v1/officers", READ),
     Door("POST", "/api/v1/officers", "commander system_admin", body={}, ok=(422,)),
     Door("GET", "/api/v1/recordings", RECORD),
@@ -139,6 +162,15 @@ PLAIN = [
          body={"officer_id": "x", "reason": "r"}, ok=(404,)),
     Door("POST", "/api/v1/recordings/rec_none/clips", "commander handler archivist",
          body={"case_id": "case_none", "start_s": 0, "end_s": 1}, ok=(404,)),
+    Door("POST", "/api/v1/clips/clip_none/redactions", "commander handler archivist", body={"detect": False},
+         ok=(404,)),
+    Door("GET", "/api/v1/clips/clip_none/redactions", "commander handler archivist", ok=(404,)),
+    Door("GET", "/api/v1/redactions/red_none", "commander handler archivist", ok=(404,)),
+    Door("PUT", "/api/v1/redactions/red_none/tracks", "commander handler archivist", body={"drawn": []}, ok=(404,),
+         headers={"If_Match": '"1"'}),
+    Door("POST", "/api/v1/redactions/red_none/make", "commander handler archivist", body={"title": "t"}, ok=(404,),
+         headers={"If_Match": '"1"'}),
+    Door("GET", "/api/v1/redactions/red_none/file", "commander handler archivist", ok=(404,)),
     Door("GET", "/api/v1/exports/exp_none", "commander handler archivist", ok=(404,)),
     Door("GET", "/api/v1/exports/exp_none/file", "commander handler archivist", ok=(404,)),
     Door("GET", "/api/v1/audit", "audit_admin"),

@@ -3,13 +3,15 @@
 import { onBeforeUnmount, onMounted, readonly, ref, type Ref } from "vue";
 
 export type Place =
-  | { readonly name: "wall" | "findings" | "rules" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
+  | { readonly name: "wall" | "findings" | "rules" | "faces" | "galleries" | "cases" | "recordings" | "approvals" | "users" | "units" | "devices" | "audit" | "me" }
+  | { readonly name: "gallery"; readonly galleryId: string }
+  | { readonly name: "suggestions"; readonly caseId?: string }
   | { readonly name: "case"; readonly caseId: string }
   | { readonly name: "together"; readonly caseId: string }
   | { readonly name: "recording"; readonly recordingId: string; readonly at_s?: number };
 
 export interface Page {
-  readonly name: Exclude<Place["name"], "rules" | "case" | "together" | "recording">;
+  readonly name: Exclude<Place["name"], "rules" | "galleries" | "gallery" | "suggestions" | "case" | "together" | "recording">;
   readonly permission: string; // without it the page is not shown
   readonly within?: readonly Place["name"][]; // places that belong to the page
 }
@@ -25,24 +27,40 @@ export const PAGES: readonly Page[] = [
   { name: "users", permission: "users.list" },
   { name: "units", permission: "users.list" },
   { name: "devices", permission: "devices.manage" },
+  { name: "faces", permission: "faces.state", within: ["galleries", "gallery", "suggestions"] },
   { name: "me", permission: "session.own" },
 ];
 
 /** The place that a fragment names; the wall for any other. */
 export function placeOf(fragment: string): Place {
   const [, first = "", second = "", ...more] = fragment.replace(/^#/, "").split("/");
+  if (first === "faces") return facesPlaceOf(second, more);
   const page = PAGES.find((each) => each.name === first);
   const at_s = page?.name === "recordings" && second !== "" && more.length === 1 && /^\d{1,7}(\.\d{1,3})?$/.test(more[0] ?? "") ? Number(more[0]) : null;
   const isTogether = page?.name === "cases" && second !== "" && more.length === 1 && more[0] === "together";
   if (page?.name === "findings" && second === "rules" && more.length === 0) return { name: "rules" };
   if (page === undefined || (more.length > 0 && !isTogether && at_s === null)) return { name: "wall" };
   if (second === "" || (page.name !== "cases" && page.name !== "recordings")) return { name: page.name };
+  const id = decoded(second);
+  if (id === "") return { name: page.name };
+  if (page.name === "recordings") return { name: "recording", recordingId: id, ...(at_s === null ? {} : { at_s }) };
+  return { name: isTogether ? "together" : "case", caseId: id };
+}
+
+function facesPlaceOf(part: string, [inside = "", ...more]: readonly string[]): Place {
+  if (more.length > 0 || !["", "galleries", "suggestions"].includes(part)) return { name: "wall" };
+  if (part === "") return { name: inside === "" ? "faces" : "wall" };
+  const id = decoded(inside);
+  if (part === "galleries") return id === "" ? { name: "galleries" } : { name: "gallery", galleryId: id };
+  return id === "" ? { name: "suggestions" } : { name: "suggestions", caseId: id };
+}
+
+/** "" for broken %-signs. */
+function decoded(part: string): string {
   try {
-    const id = decodeURIComponent(second);
-    if (page.name === "recordings") return { name: "recording", recordingId: id, ...(at_s === null ? {} : { at_s }) };
-    return { name: isTogether ? "together" : "case", caseId: id };
+    return decodeURIComponent(part);
   } catch {
-    return { name: page.name }; // broken %-signs
+    return "";
   }
 }
 
@@ -52,6 +70,12 @@ export function fragmentOf(place: Place): string {
       return "#/";
     case "rules":
       return "#/findings/rules";
+    case "galleries":
+      return "#/faces/galleries";
+    case "gallery":
+      return `#/faces/galleries/${encodeURIComponent(place.galleryId)}`;
+    case "suggestions":
+      return place.caseId === undefined ? "#/faces/suggestions" : `#/faces/suggestions/${encodeURIComponent(place.caseId)}`;
     case "case":
       return `#/cases/${encodeURIComponent(place.caseId)}`;
     case "together":

@@ -511,3 +511,103 @@ async def test_a_stage_that_is_asked_looks_at_nothing_else(tmp_path: Path) -> No
         assert not room.desk.ask(recorded, "speech", 2.0, 12.0, "x"), "a stage that is not there does nothing"
 
     await run(room, scene)
+
+
+@dataclass
+class Chosen:
+    """Streams that are to be looked at, as the law and its galleries say."""
+
+    streams: set[str] = field(default_factory=set)
+
+    async def wanted(self, stage: str, stream_id: str) -> bool:
+        assert stage == "faces"
+        return stream_id in self.streams
+
+
+def choosing(room: Room) -> Chosen:
+    chosen = Chosen()
+    room.desk.stages = {"faces": Stage("faces", True, model="made", label=LABEL, needs_sound=False, is_chosen=True)}
+    room.desk.wanted = chosen.wanted
+    return chosen
+
+
+async def no_work(room: Room, within_s: float = 1.2) -> None:
+    with anyio.move_on_after(within_s):
+        raise AssertionError(f"nothing was to be done: {await room.board.claim('one')}")
+
+
+async def test_a_stage_that_chooses_looks_only_at_streams_that_are_wanted(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    chosen = choosing(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        room.stream.position_s = 500.0
+        await no_work(room)
+        chosen.streams.add("st_1")
+        lease = await room.claim()
+        assert (lease.work.kind, lease.work.stage) == ("live", "faces")
+        assert room.desk.behind_s() == {"st_1": 0.0}, "what passed before was not due"
+        await room.report(lease, 501.5, 504.0)
+        assert room.of(AnalysisGap) == []
+
+    await run(room, scene)
+
+
+async def test_a_stream_that_is_no_longer_wanted_is_taken_from_its_worker_and_leaves_no_gap(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    chosen = choosing(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        chosen.streams.add("st_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 10.0)
+        room.stream.position_s = 12.0
+        chosen.streams.clear()
+        with anyio.fail_after(2):  # a gallery whose time is over is searched for two seconds at most
+            while await room.board.renew([lease]) == []:
+                await anyio.sleep(0.05)
+        with pytest.raises(LeaseLost):
+            await room.report(lease, 10.0, 12.0)
+        room.stream.position_s = 100.0
+        await no_work(room)
+        chosen.streams.add("st_1")
+        again = await room.claim()
+        await room.report(again, 101.0, 103.0)
+        assert room.of(AnalysisGap) == [], "from 12 s to 100 s nothing was due"
+        room.stream.position_s = 111.0
+        await room.report(again, 106.0, 111.0)
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s) == (103.0, 106.0)
+
+    await run(room, scene)
+
+
+async def test_recordings_are_not_looked_through_for_what_a_stage_chooses(tmp_path: Path) -> None:
+    recorded = Recorded("rec_9", "st_9", 1_700_000_000.0, 20.0)
+    room = Room(tmp_path, shelf=Shelf([recorded]))
+    chosen = choosing(room)
+    chosen.streams.add("st_9")
+
+    async def scene() -> None:
+        await no_work(room)
+        assert await room.desk.order(recorded, "faces", "made", LABEL)
+        lease = await room.claim()
+        assert (lease.work.kind, lease.work.recording_id, lease.work.reason) == ("span", "rec_9", "asked")
+
+    await run(room, scene)
+
+
+async def test_a_span_in_which_nothing_is_sought_is_not_looked_at_even_where_it_is_ordered(tmp_path: Path) -> None:
+    recorded = Recorded("rec_9", "st_9", 1_700_000_000.0, 20.0)
+    room = Room(tmp_path)
+    choosing(room)
+
+    async def scene() -> None:
+        assert not await room.desk.order(recorded, "faces", "made", LABEL)
+        await no_work(room)
+        assert room.desk.waiting == 0
+
+    await run(room, scene)

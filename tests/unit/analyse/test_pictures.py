@@ -9,7 +9,7 @@ import pytest
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.analyse.pictures import KeyFrameDecoder
+from pipeline.analyse.pictures import GroupDecoder, KeyFrameDecoder
 from pipeline.analyse.units import Unit
 from pipeline.errors import CodecUnsupported
 from pipeline.media import VIDEO_TRACK, Track
@@ -109,3 +109,31 @@ def test_colour_has_blue_green_and_red() -> None:
 def test_sound_is_no_picture() -> None:
     with pytest.raises(CodecUnsupported):
         KeyFrameDecoder(AUDIO)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_all_pictures_of_a_group_are_decoded_with_their_moments(codec: str) -> None:
+    track, units = encoded(codec)
+    decoder = GroupDecoder(track, 10.0)
+    found = [moment for unit in units for moment in decoder.feed(unit)] + decoder.finish()
+    assert [moment.pts_s for moment in found] == [unit.pts_s for unit in units]
+    darks = [float(moment.picture[:, 200:].mean()) for moment in found]
+    assert darks == sorted(darks)
+    assert found[0].picture.shape == (180, 320, 3)
+
+
+def test_of_a_group_no_more_pictures_are_given_than_asked_for_and_none_before() -> None:
+    track, units = encoded(pictures=12)
+    decoder = GroupDecoder(track, 1.0, from_s=2.0)
+    found = [moment for unit in units for moment in decoder.feed(unit)] + decoder.finish()
+    assert [moment.pts_s for moment in found] == [2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_group_without_its_key_frame_gives_nothing_and_the_next_one_is_decoded() -> None:
+    track, units = encoded()
+    decoder = GroupDecoder(track, 10.0)
+    assert decoder.feed(units[1]) == []
+    spoiled = Unit(VIDEO_TRACK, units[2].pts_s, 0.5, True, b"\0\0\0\x04\xff\xff\xff\xff")
+    assert decoder.feed(spoiled) == []
+    later = [moment for unit in units[4:] for moment in decoder.feed(unit)] + decoder.finish()
+    assert [moment.pts_s for moment in later] == [2.0, 2.5]

@@ -15,10 +15,12 @@ from websockets.frames import Frame, Opcode
 
 from api.directory import Directory
 from api.doors import Doors
+from api.faces import FaceModels, faces_of
 from api.http_door import Crowd
 from api.live_rights import LiveRights
 from api.live_socket import LiveSocket, live_socket
 from api.playbacks import Playbacks
+from api.redacting import Redactions
 from api.stills import Stills
 from api.tickets import Tickets
 from cases.access import Access
@@ -92,12 +94,15 @@ class Hall:
         self.runtime.publications.streams["st_1"] = self.stream
         self.token = self.access.create_token("commander")
         crowd = Crowd(self.runtime.settings.api, self.clock)
+        record = Record(
+            self.runtime.settings.store, self.runtime.settings.data, self.runtime.outbox, self.runtime.clock
+        )
         self.doors = Doors(
             self.runtime,
             self.access,
             Tickets(60, self.clock),
             crowd,
-            Record(self.runtime.settings.store, self.runtime.settings.data, self.runtime.outbox, self.runtime.clock),
+            record,
             kinds.load(),
             LiveRights(self.access.units),
             Passwords(1),
@@ -106,6 +111,9 @@ class Hall:
             Uploads(Parts(data / "uploads"), self.runtime.settings.upload, self.clock, 0),
             Stills(Playback()),
             Directory(self.runtime.settings.access, "", self.clock),
+            Redactions(self.runtime.settings, record, self.clock),
+            faces_of(self.runtime.settings, self.clock)[0],
+            FaceModels(self.runtime.settings, self.clock),
             None,
         )
         self.pictures = 0

@@ -92,6 +92,12 @@ export interface RecordingMap {
   readonly allowed: readonly Span[];
 }
 
+export interface Officer {
+  readonly officer_id: string;
+  readonly name: string;
+  readonly certificate_number: string;
+}
+
 export interface TotpSecret {
   readonly secret: string;
   readonly uri: string;
@@ -153,6 +159,10 @@ export async function listUnits(): Promise<Page<Unit>> {
 /** A new unit, or one that hangs elsewhere from now on. */
 export async function placeUnit(name: string, parent: string | null): Promise<void> {
   await ask("PUT", "/api/v1/units", { body: { name, parent } });
+}
+
+export async function listOfficers(): Promise<readonly Officer[]> {
+  return (await whole<Officer>("/api/v1/officers")).items;
 }
 
 export async function listDevices(): Promise<Page<Device>> {

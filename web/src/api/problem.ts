@@ -6,6 +6,7 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly remedy: string,
+    readonly more: Readonly<Record<string, unknown>> = {}, // all that the answer holds
   ) {
     super(title);
   }
@@ -14,7 +15,7 @@ export class Problem extends Error {
 export async function problemOf(response: Response): Promise<Problem> {
   const body = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   const text = (key: string): string => (typeof body[key] === "string" ? body[key] : "");
-  return new Problem(response.status, text("title"), text("detail"), text("remedy"));
+  return new Problem(response.status, text("title"), text("detail"), text("remedy"), body);
 }
 
 export function unreachable(): Problem {

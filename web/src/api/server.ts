@@ -54,7 +54,8 @@ export interface AskOptions {
 export async function ask(method: string, path: string, options: AskOptions = {}): Promise<unknown> {
   const init: RequestInit = { method, headers: { ...options.headers, Accept: "application/json" }, cache: "no-store" };
   if (options.signal !== undefined) init.signal = options.signal;
-  if (options.body !== undefined) {
+  if (options.body instanceof FormData) init.body = options.body;
+  else if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
     init.headers = { ...init.headers, "Content-Type": "application/json" };
   }

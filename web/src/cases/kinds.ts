@@ -1,11 +1,15 @@
 // The kinds of events, in the groups that the filter offers; each group has a sign and a word.
 
-export type Group = "stream" | "words" | "finding" | "procedure" | "gap" | "segment" | "view" | "note" | "case" | "other";
+export type Group = "stream" | "words" | "finding" | "face" | "procedure" | "gap" | "segment" | "view" | "note" | "case" | "other";
 
 export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>> = {
   stream: ["StreamStarted", "StreamResumed", "StreamEnded", "RelayStarted", "RelayInterrupted", "RelayEnded"],
   words: ["WordsHeard", "WordsCorrected", "TextSeen"],
   finding: ["FindingRaised", "FindingEnded", "FindingReviewed"],
+  face: [
+    "FaceSuggested", "FaceConfirmed", "FaceRejected", "FaceOpinionGiven", "FaceSearched", "FaceNoticeDue", "GalleryOpened", "GalleryClosed", "PersonProposed", "PersonEnrolled", "PersonRefused", "PersonDeleted",
+    "FaceSwitchAsked", "FaceSwitchApproved", "FaceSwitchedOff", "FaceKeysRotated",
+  ],
   procedure: ["ProcedureJudged"],
   gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap", "AnalysisGapClosed", "AnalysisEased"],
   segment: ["RecordingStarted", "SegmentClosed"],
@@ -13,13 +17,13 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   note: ["NoteAdded"],
   case: [
     "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
-    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "UploadAhead", "ItemFetched", "ClipMade",
+    "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "UploadAhead", "ItemFetched", "ClipMade", "ClipBlurred",
   ],
 };
 
 export const GROUPS = Object.keys(KINDS) as readonly Exclude<Group, "other">[];
 
-export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", words: "”", finding: "◆", procedure: "☑", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
+export const SIGNS: Readonly<Record<Group, string>> = { stream: "●", words: "”", finding: "◆", face: "▣", procedure: "☑", gap: "▲", segment: "▤", view: "◎", note: "✎", case: "■", other: "◇" };
 
 const GROUP_OF = new Map<string, Group>(GROUPS.flatMap((group) => KINDS[group].map((kind) => [kind, group] as const)));
 

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { TimelineItem } from "../api/cases";
 
-const names = { devices: new Map<string, string>(), steps: new Map([["s1", "inspection"]]), duties: new Map([["duty_of_a_lawyer", { zh: "律师写的事项", en: "A lawyer's duty" }]]) };
+const names = { devices: new Map<string, string>(), steps: new Map([["s1", "inspection"]]), duties: new Map([["duty_of_a_lawyer", { zh: "律师写的事项", en: "A lawyer's duty" }]]), persons: new Map([["per-2", "赵六"]]) };
 const item = (kind: string, more: Record<string, unknown>): TimelineItem => ({ event_id: "e", seq: 0, kind, at: "2026-11-24T01:00:00.000Z", by: "onrecord", ...more });
 
 const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
@@ -48,6 +48,25 @@ const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
   ],
   [item("ProcedureJudged", { step_id: "s1", duty: "duty_of_a_lawyer", verdict: "cannot_tell", coverage: 0.4 }), "现场检查·律师写的事项：无法判断（听清 40 %）", "On-site inspection, A lawyer's duty: Cannot tell (40 % heard well)"],
   [item("TextSeen", { text: "行政执法证", asked: "certificate_shown", start_s: 4 }), "画面中的文字（机器识别）：“行政执法证”", "Text in the picture, read by machine: “行政执法证”"],
+  [
+    item("FaceSuggested", { person_id: "p1", name: "王\u202e五", similarity: 0.6149, one_in: 9_743, basis: "fitted", start_s: 4 }),
+    "机器提示：画面里的人像“王⟨U+202E⟩五”（相似度 0.61，约每 9,700 名陌生人中有 1 人同样相似）",
+    "Suggested by machine: somebody looks like “王⟨U+202E⟩五” (similarity 0.61, about 1 of 9,700 strangers would look as alike)",
+  ],
+  [
+    item("FaceSuggested", { person_id: "p1", name: "王五", similarity: 0.5, one_in: 10_000, basis: "stated" }),
+    "机器提示：画面里的人像“王五”（相似度 0.50，误认率未知：只有模型提供方的说法，没有在本地测量）",
+    "Suggested by machine: somebody looks like “王五” (similarity 0.50, the rate is unknown: only the model's maker states one, nothing was measured here)",
+  ],
+  [item("FaceConfirmed", { person_id: "p1", name: "王五" }), "两人确认：画面里的人是“王五”", "Two people confirmed: it is “王五”"],
+  [item("PersonEnrolled", { person_id: "per-2" }), "“赵六”加入人脸库", "“赵六” enrolled in the gallery"],
+  [item("PersonRefused", { person_id: "per-9", reason: "照片不是他" }), "“per-9”不予加入人脸库，理由：照片不是他", "“per-9” refused for the gallery, because: 照片不是他"],
+  [
+    item("GalleryClosed", { gallery_id: "g1", reason: "case_closed", why: "", templates: 3, persons: 2 }),
+    "人脸库关闭（案件已结）：密钥已销毁，人脸特征已删除",
+    "Gallery closed (its case was closed): keys destroyed, templates deleted",
+  ],
+  [item("FaceOpinionGiven", { suggestion_id: "s", given: 1 }), "对比对提示给出了意见，决定前不公开", "An opinion on a suggestion was given; not shown until it is decided"],
   [item("WordsFetched", { form: "vtt" }), "调阅话语文字（vtt）", "Spoken words were read (vtt)"],
 ];
 
@@ -93,6 +112,19 @@ test("every finding, duty, severity, verdict and end that a fact can name has it
     ],
     findingGroup: FINDING_GROUPS, findingState: FINDING_STATES, severity: SEVERITIES, verdict: STANDINGS, reason: REASONS,
     findingEnd: ["gone", "source_over", "worker_lost"], procedureNote: ["late", "out_of_order", "by_unknown_speaker"],
+  };
+  for (const [family, known] of Object.entries(words)) for (const word of known) expect(isTextKey(`${family}.${word}`), `${family}.${word}`).toBe(true);
+});
+
+test("every fact, state, refusal and basis of face matching has its text", async () => {
+  const { isTextKey } = await import("../texts/language");
+  const { KINDS } = await import("./kinds");
+  const { GALLERY_KINDS, OPINIONS, SUGGESTION_STATES } = await import("../api/faces");
+  const words: Readonly<Record<string, readonly string[]>> = {
+    event: KINDS.face, audit: KINDS.face, galleryKind: GALLERY_KINDS, opinion: OPINIONS, suggestionState: SUGGESTION_STATES, galleryState: ["open", "closed"],
+    personState: ["proposed", "enrolled", "refused", "deleted", "gone"], faceEnd: ["by_person", "refused", "expired", "case_closed", "switched_off"], faceTask: ["detector", "embedder"],
+    oddsBasis: ["measured", "fitted"],
+    faceRefusal: ["no_face", "several_faces", "several_persons", "too_small", "blurred", "turned", "too_dark", "too_bright", "cut_off", "unreadable", "too_large", "bomb", "empty", "duplicate"],
   };
   for (const [family, known] of Object.entries(words)) for (const word of known) expect(isTextKey(`${family}.${word}`), `${family}.${word}`).toBe(true);
 });

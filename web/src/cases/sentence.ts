@@ -2,6 +2,7 @@
 
 import type { TimelineItem } from "../api/cases";
 import { dateOf, isTextKey, language, t, timeOfDay } from "../texts/language";
+import { oddsText } from "../faces/odds";
 import type { DeviceClock } from "./deviceClock";
 import { mediaSecondsOf } from "./rows";
 import { visible } from "./visible";
@@ -14,6 +15,7 @@ export interface Names {
   readonly devices: ReadonlyMap<string, string>; // by stream_id
   readonly steps: ReadonlyMap<string, string>; // kind, by step_id
   readonly duties?: ReadonlyMap<string, Readonly<Record<"zh" | "en", string>>>; // names that the rules give, by duty
+  readonly persons?: ReadonlyMap<string, string>; // of galleries, by person_id
 }
 
 export function sentenceOf(item: TimelineItem, names: Names): string {
@@ -68,7 +70,8 @@ export function stepOf(kind: string): string {
 
 type Family =
   | "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind" | "stage" | "easing" | "speaker"
-  | "finding" | "findingGroup" | "findingState" | "findingEnd" | "severity" | "duty" | "verdict" | "procedureNote" | "ruleKind" | "measure";
+  | "finding" | "findingGroup" | "findingState" | "findingEnd" | "severity" | "duty" | "verdict" | "procedureNote" | "ruleKind" | "measure"
+  | "faceTask" | "faceEnd" | "faceCondition" | "galleryKind" | "galleryState" | "personState" | "suggestionState" | "opinion" | "oddsBasis";
 
 /** A code word of the server in the reader's language; as it came where no text is known for it. */
 export function named(family: Family, word: string): string {
@@ -121,8 +124,26 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     review: named("findingState", wordOf(item, "verdict")),
     verdict: named("verdict", wordOf(item, "verdict")),
     duty: dutyOf(wordOf(item, "duty"), names),
-    why: item.kind === "FindingReviewed" ? wordOf(item, "reason") : afterOf(item, "why"),
+    ...facesOf(item, names),
+    why: WITH_REASON.has(item.kind) ? wordOf(item, "reason") : afterOf(item, "why"),
     changes: changesOf(item),
+  };
+}
+
+const WITH_REASON = new Set(["FindingReviewed", "FaceSwitchedOff", "PersonRefused", "FaceSearched"]);
+
+/** What the sentences of face matching are filled with. */
+function facesOf(item: TimelineItem, names: Names): Record<string, string> {
+  const expires = typeof item["expires_us"] === "number" ? new Date(item["expires_us"] / 1_000) : null;
+  return {
+    person: visible(names.persons?.get(String(item["person_id"])) ?? wordOf(item, "name", "person_id")),
+    legalBasis: wordOf(item, "legal_basis"),
+    expires: expires === null ? UNKNOWN : dateOf(expires, true),
+    galleryKind: named("galleryKind", wordOf(item, "gallery_kind")),
+    closing: named("faceEnd", wordOf(item, "reason")),
+    similarity: typeof item["similarity"] === "number" ? item["similarity"].toFixed(2) : UNKNOWN,
+    odds: oddsText(item["one_in"], item["basis"]),
+    notice: wordOf(item, "notice"),
   };
 }
 

@@ -30,13 +30,16 @@ export function useCase(caseId: string, items: () => readonly TimelineItem[], on
 
   const names = computed<Names>(() => {
     const told = new Map<string, string>();
-    for (const { kind, stream_id, device_name, device_id } of items()) {
+    const persons = new Map<string, string>();
+    for (const { kind, stream_id, device_name, device_id, person_id, name: person } of items()) {
       const name = device_name ?? device_id;
       if (kind === "StreamStarted" && typeof stream_id === "string" && typeof name === "string") told.set(stream_id, name);
+      if (kind === "PersonProposed" && typeof person_id === "string" && typeof person === "string") persons.set(person_id, person);
     }
     return {
       devices: new Map([...told, ...devices.value]),
       steps: new Map(steps.value.map(({ step_id, kind }) => [step_id, kind])),
+      persons,
     };
   });
 

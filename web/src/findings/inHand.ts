@@ -2,15 +2,28 @@
 
 import type { Finding } from "../api/findings";
 
+/** How a thing of a list is known, and when it happened. */
+export interface Listed<Thing> {
+  readonly idOf: (thing: Thing) => string;
+  readonly atOf: (thing: Thing) => string;
+}
+
+const FINDINGS: Listed<Finding> = { idOf: ({ finding_id }) => finding_id, atOf: ({ raised_at }) => raised_at };
+
 /**
  * `page`, the newest, then what is in hand and older than all of it. What was reviewed here (`kept`) stays where it is
  * although the filter no longer lets it in, so that nothing jumps under the reader's hand.
  */
+export function refreshedAs<Thing>({ idOf, atOf }: Listed<Thing>, inHand: readonly Thing[], page: readonly Thing[], isWhole: boolean, kept: ReadonlySet<string>): readonly Thing[] {
+  const known = new Set(page.map(idOf));
+  const msOf = (thing: Thing): number => Date.parse(atOf(thing));
+  const oldestMs = Math.min(...page.map(msOf));
+  const stays = (thing: Thing): boolean => !known.has(idOf(thing)) && (kept.has(idOf(thing)) || (!isWhole && msOf(thing) < oldestMs));
+  return [...page, ...inHand.filter(stays)].sort((a, b) => msOf(b) - msOf(a));
+}
+
 export function refreshed(inHand: readonly Finding[], page: readonly Finding[], isWhole: boolean, kept: ReadonlySet<string>): readonly Finding[] {
-  const known = new Set(page.map(({ finding_id }) => finding_id));
-  const oldestMs = Math.min(...page.map(({ raised_at }) => Date.parse(raised_at)));
-  const stays = ({ finding_id, raised_at }: Finding): boolean => !known.has(finding_id) && (kept.has(finding_id) || (!isWhole && Date.parse(raised_at) < oldestMs));
-  return [...page, ...inHand.filter(stays)].sort((a, b) => Date.parse(b.raised_at) - Date.parse(a.raised_at));
+  return refreshedAs(FINDINGS, inHand, page, isWhole, kept);
 }
 
 export function replaced(inHand: readonly Finding[], changed: Finding): readonly Finding[] {
@@ -18,10 +31,14 @@ export function replaced(inHand: readonly Finding[], changed: Finding): readonly
 }
 
 /** The one `steps` further down; the ends are kept. "": there is none. */
+export function besideAs<Thing>({ idOf }: Pick<Listed<Thing>, "idOf">, inHand: readonly Thing[], id: string, steps: number): string {
+  const at = inHand.findIndex((thing) => idOf(thing) === id);
+  const wanted = inHand[at < 0 ? 0 : Math.min(Math.max(0, at + steps), inHand.length - 1)];
+  return wanted === undefined ? "" : idOf(wanted);
+}
+
 export function besideOf(inHand: readonly Finding[], findingId: string, steps: number): string {
-  const at = inHand.findIndex(({ finding_id }) => finding_id === findingId);
-  const wanted = at < 0 ? 0 : Math.min(Math.max(0, at + steps), inHand.length - 1);
-  return inHand[wanted]?.finding_id ?? "";
+  return besideAs(FINDINGS, inHand, findingId, steps);
 }
 
 const ALIKE_MS = 600_000; // findings of one stream, kind and state in the same ten minutes of the clock are told as one

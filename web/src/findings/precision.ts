@@ -13,7 +13,9 @@ export interface Precision {
   readonly reviewed: number;
 }
 
-export function precisionOf({ confirmed, rejected, precision, precision_low, precision_high }: RuleRecord): Precision | null {
+type Reviewed = Pick<RuleRecord, "confirmed" | "rejected" | "precision" | "precision_low" | "precision_high">;
+
+export function precisionOf({ confirmed, rejected, precision, precision_low, precision_high }: Reviewed): Precision | null {
   const reviewed = confirmed + rejected;
   if (reviewed < REVIEWED_LEAST || precision === null || precision_low === null || precision_high === null) return null;
   return { percent: Math.round(precision * 100), low: Math.round(precision_low * 100), high: Math.round(precision_high * 100), reviewed };

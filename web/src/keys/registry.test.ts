@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { COMMANDS, commandOf, REVIEW_COMMANDS, reviewCommandOf, tileOf, type KeyPress } from "./registry";
+import { COMMANDS, commandOf, OPINION_COMMANDS, opinionCommandOf, REVIEW_COMMANDS, reviewCommandOf, tileOf, type KeyPress } from "./registry";
 
 const press = (key: string, change: Partial<KeyPress> = {}): KeyPress => ({
   key, code: "", shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, isComposing: false, ...change,
@@ -24,7 +24,7 @@ test("keys are off while composing and with a command key", () => {
 });
 
 test("no command stands in the registry twice", () => {
-  for (const commands of [COMMANDS, REVIEW_COMMANDS]) expect(new Set(commands.map(({ id }) => id)).size).toBe(commands.length);
+  for (const commands of [COMMANDS, REVIEW_COMMANDS, OPINION_COMMANDS]) expect(new Set(commands.map(({ id }) => id)).size).toBe(commands.length);
 });
 
 test("C is for captions, and with a command key it stays the browser's", () => {
@@ -36,4 +36,9 @@ test("in a list of findings J and K go on and back, C and R confirm and reject; 
   expect(["j", "k", "c", "r", "s"].map((key) => reviewCommandOf(press(key))?.id)).toEqual(["nextFinding", "previousFinding", "confirmed", "rejected", "resolved"]);
   expect(reviewCommandOf(press("r", { ctrlKey: true }))).toBeNull();
   expect(commandOf(press("a"))?.id).toBe("findings");
+});
+
+test("in a list of suggestions S, D and T say same, different and cannot tell", () => {
+  expect(["j", "k", "s", "d", "t", "c"].map((key) => opinionCommandOf(press(key))?.id)).toEqual(["nextSuggestion", "previousSuggestion", "same", "different", "cannot_tell", undefined]);
+  expect(opinionCommandOf(press("S", { shiftKey: true }))).toBeNull();
 });

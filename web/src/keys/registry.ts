@@ -1,4 +1,4 @@
-// Every key of the wall and of the list of findings, once: the help sheet, the tooltips, the tests and the keyboard read it.
+// Every key of the wall and of the lists of findings and of suggestions, once: the help sheet, the tooltips, the tests and the keyboard read it.
 
 import type { TextKey } from "../texts/language";
 
@@ -7,6 +7,8 @@ export type CommandId =
   | "layout1" | "layout4" | "layout9" | "previousPage" | "nextPage" | "help";
 
 export type ReviewCommandId = "nextFinding" | "previousFinding" | "confirmed" | "rejected" | "resolved";
+
+export type OpinionCommandId = "nextSuggestion" | "previousSuggestion" | "same" | "different" | "cannot_tell";
 
 export interface Command<Id extends string = CommandId> {
   readonly id: Id;
@@ -50,9 +52,19 @@ export const REVIEW_COMMANDS: readonly Command<ReviewCommandId>[] = [
   { id: "resolved", shown: ["S"], label: "findings.resolve", matches: letter("s") },
 ];
 
+/** Those of a list of suggestions, while the reader is in it. */
+export const OPINION_COMMANDS: readonly Command<OpinionCommandId>[] = [
+  { id: "nextSuggestion", shown: ["J"], label: "key.nextSuggestion", matches: letter("j") },
+  { id: "previousSuggestion", shown: ["K"], label: "key.previousSuggestion", matches: letter("k") },
+  { id: "same", shown: ["S"], label: "opinion.same", matches: letter("s") },
+  { id: "different", shown: ["D"], label: "opinion.different", matches: letter("d") },
+  { id: "cannot_tell", shown: ["T"], label: "opinion.cannot_tell", matches: letter("t") },
+];
+
 /** The command of a key press; null while composing, with a command key held, or when no key of ours. */
 export const commandOf = (press: KeyPress): Command | null => amongst(COMMANDS, press);
 export const reviewCommandOf = (press: KeyPress): Command<ReviewCommandId> | null => amongst(REVIEW_COMMANDS, press);
+export const opinionCommandOf = (press: KeyPress): Command<OpinionCommandId> | null => amongst(OPINION_COMMANDS, press);
 
 function amongst<Id extends string>(commands: readonly Command<Id>[], press: KeyPress): Command<Id> | null {
   if (press.isComposing || press.ctrlKey || press.altKey || press.metaKey) return null;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { COMMANDS, REVIEW_COMMANDS } from "../keys/registry";
+import { COMMANDS, OPINION_COMMANDS, REVIEW_COMMANDS } from "../keys/registry";
 import { en } from "./en";
 import { zh } from "./zh";
 
@@ -18,5 +18,5 @@ test("both languages fill in the same values, and neither is empty", () => {
 });
 
 test("every command of the key registry has a label in both", () => {
-  for (const { label } of [...COMMANDS, ...REVIEW_COMMANDS]) expect([zh[label], en[label]]).not.toContain(undefined);
+  for (const { label } of [...COMMANDS, ...REVIEW_COMMANDS, ...OPINION_COMMANDS]) expect([zh[label], en[label]]).not.toContain(undefined);
 });

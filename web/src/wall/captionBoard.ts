@@ -51,7 +51,7 @@ export class CaptionBoard {
   }
 
   private quietest(): string {
-    const byAge = [...this.lines].sort(([, a], [, b]) => lastHeardMs(a) - lastHeardMs(b));
-    return byAge[0]?.[0] ?? "";
+    const quietestFirst = [...this.lines].sort(([, a], [, b]) => lastHeardMs(a) - lastHeardMs(b));
+    return quietestFirst[0]?.[0] ?? "";
   }
 }

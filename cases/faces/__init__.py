@@ -1,0 +1,1 @@
+"""Faces, lawfully: the switch, galleries, persons, keys, suggestions and opinions. Knows no model and no picture."""
