@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -143,9 +143,11 @@ class Uploads:
         self._whole.append(upload.upload_id)
 
     async def save(self, upload: Upload, change: Callable[[Upload], None]) -> None:
-        """Raises: StorageError."""
+        """Seen by nobody before it is on the medium. Raises: StorageError: nothing changed."""
+        draft = replace(upload)
+        change(draft)
+        await anyio.to_thread.run_sync(self._parts.save, draft)
         change(upload)
-        await anyio.to_thread.run_sync(self._parts.save, upload)
 
     async def run(self) -> None:
         """Forget what is over. Until cancelled."""
@@ -212,8 +214,11 @@ class Uploads:
         if at == upload.offset:
             return
         await anyio.to_thread.run_sync(SystemDisk().sync, file.fileno())
-        upload.offset = at
-        await anyio.to_thread.run_sync(self._parts.save, upload)
+
+        def reached(each: Upload) -> None:
+            each.offset = at
+
+        await self.save(upload, reached)
 
     async def _complete(self, upload: Upload) -> None:
         now_us = round(self._clock.utc_s() * 1e6)

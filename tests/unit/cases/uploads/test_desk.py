@@ -220,3 +220,26 @@ def test_what_is_over_is_forgotten_and_what_is_whole_cannot_be_ended(tmp_path: P
 
 def setattr_of(upload: Upload, state: str) -> None:
     upload.state = state
+
+
+def test_what_is_not_on_the_medium_yet_is_told_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is killed between would know less than it had acknowledged."""
+
+    async def main() -> None:
+        uploads = await loaded(tmp_path)
+        made = await uploads.create(upload(), 0)
+        told: list[tuple[int, str]] = []
+        save = Parts.save
+
+        def watched(parts: Parts, saved: Upload) -> None:
+            told.append((made.offset, made.state))
+            save(parts, saved)
+
+        monkeypatch.setattr(Parts, "save", watched)
+        await uploads.append(made, 0, pieces(DATA), None)
+        assert told == [(0, "open"), (len(DATA), "open")]
+        assert (made.offset, made.state) == (len(DATA), "taking")
+        (again,) = Parts(tmp_path).load()
+        assert (again.offset, again.state) == (len(DATA), "taking")
+
+    anyio.run(main)
