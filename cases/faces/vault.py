@@ -259,12 +259,20 @@ def _write(path: Path, raw: bytes) -> None:
     with _mapped(path):
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        before = os.open(path, os.O_WRONLY) if path.exists() else None
-        draft.replace(path)
+        before = None
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            before = os.open(path, os.O_WRONLY) if path.exists() else None
+            draft.replace(path)
+        except OSError:  # a full disk: half a key is left nowhere
+            if before is not None:
+                os.close(before)
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
         _sync(path.parent)
         if before is not None:
             try:

@@ -102,6 +102,25 @@ def test_the_bytes_of_a_destroyed_key_are_overwritten_before_it_is_unlinked(tmp_
         json.loads(twin.read_bytes())
 
 
+def test_a_full_disk_leaves_no_half_key_and_keys_can_still_be_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, sealed = made(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        for act in (lambda: vault.make_key("g1", "p2"), vault.rotate):
+            with pytest.raises(StorageError, match="No space left"):
+                act()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert vault.open("g1", "p1", "vector t1", sealed) == b"a face"
+    assert vault.shred_person("g1", "p1")
+
+
 def test_a_name_that_leads_elsewhere_is_no_key(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "keys")
     for name in ("../x", "a/b", "", "."):
