@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Finding } from "../api/findings";
-import { besideOf, foldedInto, refreshed, replaced } from "./inHand";
+import { besideOf, FINDINGS, foldedInto, refreshedAs, replacedAs } from "./inHand";
 import { finding } from "./made";
 
 const at = (minute: number, change: Partial<Finding> = {}): Finding => finding({ finding_id: `f${minute}`, raised_at: new Date(Date.UTC(2026, 10, 24, 1, minute)).toISOString(), ...change });
@@ -9,21 +9,21 @@ const NONE = new Set<string>();
 
 test("the newest page read again takes the place of its part and leaves older ones", () => {
   const inHand = [at(9), at(8), at(5), at(4)];
-  expect(ids(refreshed(inHand, [at(10), at(9)], false, NONE))).toEqual(["f10", "f9", "f8", "f5", "f4"]);
-  expect(ids(refreshed(inHand, [at(10), at(8)], false, NONE)), "one that left the filter goes").toEqual(["f10", "f8", "f5", "f4"]);
+  expect(ids(refreshedAs(FINDINGS, inHand, [at(10), at(9)], false, NONE))).toEqual(["f10", "f9", "f8", "f5", "f4"]);
+  expect(ids(refreshedAs(FINDINGS, inHand, [at(10), at(8)], false, NONE)), "one that left the filter goes").toEqual(["f10", "f8", "f5", "f4"]);
 });
 
 test("a page that is all there is leaves nothing older", () => {
-  expect(ids(refreshed([at(9), at(5)], [at(9)], true, NONE))).toEqual(["f9"]);
-  expect(ids(refreshed([at(9), at(5)], [], true, NONE))).toEqual([]);
+  expect(ids(refreshedAs(FINDINGS, [at(9), at(5)], [at(9)], true, NONE))).toEqual(["f9"]);
+  expect(ids(refreshedAs(FINDINGS, [at(9), at(5)], [], true, NONE))).toEqual([]);
 });
 
 test("what was reviewed here stays in its place although the filter lets it in no longer", () => {
-  expect(ids(refreshed([at(9), at(8), at(7)], [at(9), at(7)], true, new Set(["f8"])))).toEqual(["f9", "f8", "f7"]);
+  expect(ids(refreshedAs(FINDINGS, [at(9), at(8), at(7)], [at(9), at(7)], true, new Set(["f8"])))).toEqual(["f9", "f8", "f7"]);
 });
 
 test("a reviewed one stands where it stood, as the server tells it then", () => {
-  expect(replaced([at(9), at(8)], at(8, { state: "rejected" })).map(({ finding_id, state }) => `${finding_id} ${state}`)).toEqual(["f9 new", "f8 rejected"]);
+  expect(replacedAs(FINDINGS, [at(9), at(8)], at(8, { state: "rejected" })).map(({ finding_id, state }) => `${finding_id} ${state}`)).toEqual(["f9 new", "f8 rejected"]);
 });
 
 test("the next one is found from any, and the ends are kept", () => {

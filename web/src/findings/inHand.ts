@@ -8,7 +8,7 @@ export interface Listed<Thing> {
   readonly atOf: (thing: Thing) => string;
 }
 
-const FINDINGS: Listed<Finding> = { idOf: ({ finding_id }) => finding_id, atOf: ({ raised_at }) => raised_at };
+export const FINDINGS: Listed<Finding> = { idOf: ({ finding_id }) => finding_id, atOf: ({ raised_at }) => raised_at };
 
 /**
  * `page`, the newest, then what is in hand and older than all of it. What was reviewed here (`kept`) stays where it is
@@ -22,12 +22,8 @@ export function refreshedAs<Thing>({ idOf, atOf }: Listed<Thing>, inHand: readon
   return [...page, ...inHand.filter(stays)].sort((a, b) => msOf(b) - msOf(a));
 }
 
-export function refreshed(inHand: readonly Finding[], page: readonly Finding[], isWhole: boolean, kept: ReadonlySet<string>): readonly Finding[] {
-  return refreshedAs(FINDINGS, inHand, page, isWhole, kept);
-}
-
-export function replaced(inHand: readonly Finding[], changed: Finding): readonly Finding[] {
-  return inHand.map((finding) => (finding.finding_id === changed.finding_id ? changed : finding));
+export function replacedAs<Thing>({ idOf }: Pick<Listed<Thing>, "idOf">, inHand: readonly Thing[], changed: Thing): readonly Thing[] {
+  return inHand.map((thing) => (idOf(thing) === idOf(changed) ? changed : thing));
 }
 
 /** The one `steps` further down; the ends are kept. "": there is none. */
