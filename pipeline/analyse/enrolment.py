@@ -6,6 +6,7 @@ Loads no model and no picture: what is sent may be made to do harm, so only a pr
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from subprocess import DEVNULL, PIPE
 from typing import Final
 
@@ -72,7 +73,8 @@ async def _asked(process: Process, order: EnrolOrder, data: bytes, reads_s: floa
         return _answer(first)
     try:
         with anyio.fail_after(reads_s):
-            await process.stdin.send(data)
+            with suppress(anyio.BrokenResourceError):
+                await process.stdin.send(data)  # one that ended without reading it all may have said why
             line = await answers.receive_until(b"\n", _MOST_ANSWER_BYTES)
     except TimeoutError:
         return Refused("unreadable", f"it was not read within {reads_s:.0f} seconds; send a smaller picture")
