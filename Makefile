@@ -28,7 +28,8 @@ system:
 test: setup system
 	cd web && npm test --silent
 	$(BIN)/python -m pytest -n 2 tests/unit tests/rules
-	$(BIN)/python -m pytest tests/e2e tests/flow tests/fuzz
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/flow tests/fuzz
+	$(BIN)/python -m pytest tests/e2e
 
 check: lint test
 

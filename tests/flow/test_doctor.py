@@ -4,7 +4,7 @@ import json
 import socket
 from pathlib import Path
 
-from tests.certificates import Authority, Pair
+from tests.certificates import Authority
 from tests.serving import Server, onrecord
 
 FINDINGS = {
@@ -73,19 +73,8 @@ def test_bad_settings_are_a_finding_and_the_machine_is_looked_at_all_the_same(tm
     assert found["codecs"]["verdict"] == "ok"
 
 
-def test_a_certificate_is_judged_by_its_end_its_pair_and_its_mode(tmp_path: Path) -> None:
-    authority = Authority()
-    data = tmp_path / "data"
-
-    def judged(pair: Pair, mode: int = 0o600) -> tuple[int, str]:
-        certificate, key = pair.write(tmp_path)
-        key.chmod(mode)
-        paths = {"ONRECORD_API__TLS_CERTIFICATE": str(certificate), "ONRECORD_API__TLS_KEY": str(key)}
-        code, found = findings(data, **paths)
-        return code, found["api certificate"]["verdict"]
-
-    assert judged(authority.pair(days=90)) == (0, "ok")
-    assert judged(authority.pair(days=10)) == (0, "warning")
-    assert judged(authority.pair(days=-1)) == (1, "error")
-    assert judged(authority.pair(days=90), 0o644) == (0, "warning")
-    assert judged(Pair(authority.pair().certificate, authority.pair().key)) == (1, "error")
+def test_a_certificate_that_has_ended_is_an_error_of_the_whole(tmp_path: Path) -> None:
+    certificate, key = Authority().pair(days=-1).write(tmp_path)
+    paths = {"ONRECORD_API__TLS_CERTIFICATE": str(certificate), "ONRECORD_API__TLS_KEY": str(key)}
+    code, found = findings(tmp_path / "data", **paths)
+    assert (code, found["api certificate"]["verdict"]) == (1, "error")

@@ -7,9 +7,10 @@ import pytest
 from api.doctor import worst
 from api.doctor.finding import Finding, Verdict, ok, warning
 from api.doctor.machine import chrony_offset_s, ntpd_offset_s
-from api.doctor.program import packages
+from api.doctor.program import certificates, packages
 from api.doctor.storage import disk_speed, folder, space
-from pipeline.settings import RecordSettings, Settings
+from pipeline.settings import ApiSettings, RecordSettings, Settings
+from tests.certificates import Authority, Pair
 
 CHRONY = """Reference ID    : C0A80001 (192.168.0.1)
 Stratum         : 3
@@ -74,3 +75,31 @@ def test_the_worst_finding_is_the_verdict_and_cannot_tell_is_no_error() -> None:
     assert worst([ok("a", ""), doubt]) is Verdict.CANNOT_TELL
     assert worst([doubt, warning("b", "", "", "")]) is Verdict.WARNING
     assert worst([ok("a", "")]) is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("days", "mode", "verdict"),
+    [
+        (90, 0o600, Verdict.OK),
+        (10, 0o600, Verdict.WARNING),
+        (-1, 0o600, Verdict.ERROR),
+        (90, 0o644, Verdict.WARNING),
+    ],
+)
+def test_a_certificate_is_judged_by_its_end_and_the_mode_of_its_key(
+    tmp_path: Path, days: int, mode: int, verdict: Verdict
+) -> None:
+    assert _judged(Authority().pair(days=days), tmp_path, mode) is verdict
+
+
+def test_a_certificate_with_the_key_of_another_one_is_an_error(tmp_path: Path) -> None:
+    authority = Authority()
+    pair = Pair(authority.pair().certificate, authority.pair().key)
+    assert _judged(pair, tmp_path, 0o600) is Verdict.ERROR
+
+
+def _judged(pair: Pair, folder: Path, mode: int) -> Verdict:
+    certificate, key = pair.write(folder)
+    key.chmod(mode)
+    api, _ = certificates(Settings(data=folder, api=ApiSettings(tls_certificate=certificate, tls_key=key)))
+    return api.verdict
