@@ -9,7 +9,7 @@ import structlog
 from cases.access import Access
 from cases.faces import switch
 from cases.faces.faces import Faces
-from cases.facts import microseconds
+from cases.facts import Fact, microseconds
 from cases.names import of_stream
 from cases.record import Record
 from models.entries import Entry, Task
@@ -19,7 +19,7 @@ from pipeline.analyse import orders
 from pipeline.analyse.children import WorkerChildren
 from pipeline.analyse.order import Order
 from pipeline.analyse.signal_label import adopt, adopted_folder, signal_label
-from pipeline.analyse.subjects import Stage
+from pipeline.analyse.subjects import Recorded, Stage
 from pipeline.app import Runtime
 from pipeline.errors import (
     BoardUnavailable,
@@ -31,12 +31,14 @@ from pipeline.errors import (
     StoreUnavailable,
     ThingUnknown,
 )
+from pipeline.ids import derived_event_id
 from pipeline.settings import Settings
 from pipeline.slips import done as slip_done
 
 log = structlog.get_logger(__name__)
 
 FACES = "faces"
+CONSOLE = "console"
 OFF_BY_LAW = "faces are switched off: two persons must want it, with a legal basis, an assessment and an end"
 _TASKS = {"speech": Task.SPEECH, "text": Task.TEXT}
 _WATCH_S = 2.0
@@ -207,6 +209,16 @@ def _text(path: Path | None) -> str:
     return "" if path is None else str(path.resolve())
 
 
+def search_ordered(recorded: Recorded, model: str, by: str, by_name: str, now_s: float) -> Fact:
+    """Somebody has a recording looked through for faces: in the log before it is done. model: the embedder's label."""
+    at_us = microseconds(now_s)
+    return Fact(
+        event_id=derived_event_id("FaceSearchOrdered", recorded.recording_id, by, at_us), kind="FaceSearchOrdered",
+        at_us=at_us, stream_id=recorded.stream_id, by=by,
+        body={"recording_id": recorded.recording_id, "model": model, "by_name": by_name},
+    )  # fmt: skip
+
+
 class Watch:
     """Takes what consoles ordered, and notices models that came, went or changed, and the switch of faces."""
 
@@ -226,7 +238,7 @@ class Watch:
                 for slip, order in await anyio.to_thread.run_sync(orders.left, self._settings.data):
                     if await self._place(order):
                         await anyio.to_thread.run_sync(slip_done, slip)
-            except (StorageError, BoardUnavailable) as error:
+            except (StorageError, StoreUnavailable, BoardUnavailable) as error:
                 log.warning("orders of analysis wait", reason=str(error))
             if FACES in self._runtime.desk.stages:
                 law = await _law(self._record, self._runtime.clock.utc_s())
@@ -238,7 +250,7 @@ class Watch:
                 await self._notice()
 
     async def _place(self, order: orders.Order) -> bool:
-        """Whether the slip is done with. Raises: StorageError, BoardUnavailable."""
+        """Whether the slip is done with. Raises: StorageError, StoreUnavailable, BoardUnavailable."""
         runtime = self._runtime
         stage = runtime.desk.stages.get(order.stage)
         if stage is None or not stage.is_on:
@@ -248,6 +260,9 @@ class Watch:
         try:
             name, label = wished(self._settings, stage, order.model)
             recorded = await anyio.to_thread.run_sync(runtime.archive.ended, order.recording_id)
+            if order.stage == FACES:
+                fact = search_ordered(recorded, label, CONSOLE, CONSOLE, runtime.clock.utc_s())
+                await self._record.open.appender.append([fact])
             await runtime.desk.order(recorded, order.stage, name, label)
         except (ModelError, ThingUnknown, EvidenceError) as error:
             log.error("an order of analysis cannot be done", recording_id=order.recording_id, reason=str(error))

@@ -6,7 +6,7 @@ anything of it. Switch, gallery, expiry and case are looked at by matching, in e
 
 import base64
 import binascii
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,12 +67,16 @@ class WatchingOut(BaseModel):
 
 @router.get("/watching")
 async def watching(
-    request: Request, asker: Worker, stream_id: Annotated[str, Query(min_length=1, max_length=64)]
-) -> WatchingOut:
-    """Whether faces of this stream are to be looked at now. Workers ask every second, and stop within two."""
+    request: Request, asker: Worker, stream_id: Annotated[str, Query(min_length=1, max_length=64)],
+    model: Annotated[Label | Literal[""], Query()] = "",
+) -> WatchingOut:  # fmt: skip
+    """Whether faces of this stream are to be looked at now. Workers ask every second, and stop within two.
+
+    model: the embedder's label; nothing is to be looked at with a model that made no template of these galleries.
+    """
     del asker
     doors: Doors = request.app.state.doors
-    found = await doors.faces.matching.watching(stream_id)
+    found = await doors.faces.matching.watching(stream_id, model)
     return WatchingOut(watching=found.watching, revision=found.revision, why=found.why)
 
 

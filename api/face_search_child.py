@@ -22,6 +22,7 @@ from models.face.decide import Kind, Threshold, decided, of_all, of_one, thresho
 from models.face.index import opened
 from models.face.search import FaceGallery, Gallery
 from pipeline.errors import SettingsInvalid
+from pipeline.jail import stay_private
 
 _MOST_BODY_BYTES: Final = 256 * 1024 * 1024
 _BEST: Final = 8
@@ -177,7 +178,7 @@ def _done(galleries: Galleries, head: Tree, body: bytearray) -> Tree:
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stay_private()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     os.nice(5)
     source, sink = os.fdopen(0, "rb"), sys.stdout.buffer

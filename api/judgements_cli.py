@@ -54,7 +54,7 @@ async def _judge(
 
     from cases.casework.case_acts import case_named
     from cases.custody.running import is_server_running
-    from cases.facts import Fact, fact_of
+    from cases.facts import Fact, fact_of, microseconds
     from cases.judgement import slips
     from cases.judgement.many import all_cases, judge_many
     from cases.store.engine import open_for_check
@@ -68,10 +68,12 @@ async def _judge(
                 case_ids = [(await case_named(connection, each)).case_id for each in wanted]
         else:
             case_ids = await all_cases(store)
-        async for case_id, again in judge_many(store, settings.data, case_ids, SystemClock().utc_s(), processes):
+        now_s = SystemClock().utc_s()
+        async for case_id, again in judge_many(store, settings.data, case_ids, now_s, processes):
             found.append((case_id, again))
             if again.told and not only_show:
-                slips.place(settings.data, [each if isinstance(each, Fact) else fact_of(each) for each in again.told])
+                facts = [each if isinstance(each, Fact) else fact_of(each) for each in again.told]
+                slips.place(settings.data, case_id, facts, microseconds(now_s))
     return found
 
 

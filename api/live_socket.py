@@ -32,6 +32,9 @@ from pipeline.live.views import FOR_WORKERS, Tracks
 _MAX_INCOMING_BYTES = 1024  # viewers have nothing to say but pong and close
 _HIGH_WATER_BYTES = 256 * 1024  # about a second of a 2 Mbit/s stream; more waits in the viewer's Subscription
 _SEND_BUFFER_BYTES = 256 * 1024  # the kernel's share for one viewer, so that one that never reads stays small
+_WORKER_BYTES = 32 * 1024
+"""Each of both for a worker, who plays nothing: of a thin stream 512 KiB are half a minute, in which nobody would know
+that it is behind. So it waits in the Subscription, which has a bound in seconds."""
 _CLOSE_DEADLINE_S = 2.0
 _FEED = DoorBelow("`GET /live/{stream_id}/ws` (WebSocket)", "streams.watch")
 _SOUND = DoorBelow("`GET /live/{stream_id}/ws?tracks=sound` (WebSocket, for workers)", "analysis.work")
@@ -76,10 +79,7 @@ class LiveSocket(asyncio.Protocol, Below):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_protocol(self)  # uvicorn does it after the handshake: too late to be told of a full buffer
         self._connections.add(self)  # type: ignore[arg-type]  # uvicorn only calls its shutdown()
-        self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        _bound(self._transport, _HIGH_WATER_BYTES, _SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
@@ -171,6 +171,8 @@ class LiveSocket(asyncio.Protocol, Below):
             else:
                 self._protocol.send_response(response)
                 self._send_pending()
+                if wish.tracks in FOR_WORKERS and self._transport is not None:
+                    _bound(self._transport, _WORKER_BYTES, _WORKER_BYTES)
                 live = self.doors.runtime.live
                 self._viewer = live.watch(wish.stream, self, wish.watcher, tracks=wish.tracks)
                 self._viewer.begin()
@@ -230,3 +232,11 @@ class LiveSocket(asyncio.Protocol, Below):
 def live_socket(doors: Doors) -> type[LiveSocket]:
     """The protocol class uvicorn makes one of for each upgrade."""
     return type("BoundLiveSocket", (LiveSocket,), {"doors": doors})
+
+
+def _bound(transport: asyncio.Transport, high_water_bytes: int, kernel_bytes: int) -> None:
+    """What may be under way to a viewer, ours and the kernel's."""
+    transport.set_write_buffer_limits(high=high_water_bytes)
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_bytes)

@@ -102,11 +102,14 @@ class Redactions:
         part, sha256 = making.part_of(data, attempt), ""
         try:
             await anyio.to_thread.run_sync(_begin, part)
-            await self._blurring.blur(source, part, covers, note, self._far(redaction))
+            film = await self._blurring.blur(source, part, covers, note, self._far(redaction))
             sha256 = await anyio.to_thread.run_sync(kept.sha256_of, part)
             size_bytes = (await anyio.to_thread.run_sync(part.stat)).st_size
             await anyio.to_thread.run_sync(kept.keep, data, part, sha256)
-            copy, now_us = Copy(sha256, size_bytes), microseconds(self._clock.utc_s())
+            copy, now_us = (
+                Copy(sha256, size_bytes, film.added_right, film.added_below),
+                microseconds(self._clock.utc_s()),
+            )
             act = partial(redacting.register, redaction_id=redaction.redaction_id, copy=copy, now_us=now_us)
             await opened.appender.change(act)
         except OnRecordError:

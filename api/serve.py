@@ -7,6 +7,7 @@ import fcntl
 import functools
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -86,6 +87,7 @@ async def serve(settings: Settings, beside: Beside | None = None, seconds: float
     """
     clock = SystemClock()
     raise_limit()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # keys, words and faces are in its memory, and a dump is a file
     with (
         contextlib.closing(Access.of(settings.data, clock)) as access,
         contextlib.closing(Spare()) as spare,
@@ -277,6 +279,7 @@ def _workers(settings: Settings, runtime: Runtime, orders: Orders) -> WorkerChil
         runtime.board,
         orders.line,
         lambda: any(each.is_on for each in stages.values()),
+        runtime.clock,
     )
 
 

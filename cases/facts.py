@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pipeline.errors import EvidenceError
 from pipeline.events import AnalysisGap, Event, WordsHeard
@@ -21,9 +21,12 @@ _ENTRY_KEYS = frozenset(
 _OWN = frozenset(("at", "stream_id", "by"))  # fields of an event that have a place of their own
 
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(tree: Mapping[str, JsonValue]) -> bytes:
     """One line without its end. Raises: ValueError: a number that is none (NaN, infinity)."""
-    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(tree).encode()
 
 
 def microseconds(utc_s: float) -> int:

@@ -160,6 +160,8 @@ def _is_same_span(one: Said, other: Said) -> bool:
 
 def _span_of(group: Sequence[Said]) -> Span:
     """A model that heard the span again, and cut it a little differently, has two versions of it."""
+    if len(group) == 1:  # as nearly all are
+        return Span((Version(tuple(group)),))
     found: list[list[Said]] = []
     for each in sorted(group, key=_standing, reverse=True):
         for said in found:

@@ -19,7 +19,7 @@ from pipeline.analyse.open_findings import OpenFindings
 from pipeline.analyse.rows import Rows
 from pipeline.analyse.subjects import Stage
 from pipeline.archive import RecordingArchive
-from pipeline.clock import Clock, step_s
+from pipeline.clock import AwakeClock, Clock, step_s
 from pipeline.errors import StorageError
 from pipeline.events import (
     ClockStepped,
@@ -313,7 +313,7 @@ def _board(settings: Settings, clock: Clock) -> DeskBoard:
         from pipeline.analyse.redis_board import RedisBoard  # nobody else's memory is to hold its client
 
         return RedisBoard(url, redis.prefix, analyse.lease_s, analyse.most_tries)
-    return LocalBoard(analyse.lease_s, analyse.most_tries, clock)
+    return LocalBoard(analyse.lease_s, analyse.most_tries, AwakeClock(clock))
 
 
 def _certificates(settings: Settings) -> dict[str, Certificate]:

@@ -2,7 +2,9 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+_MOST_STRETCH_S: Final = 1.0
 
 
 class Clock(Protocol):
@@ -25,6 +27,28 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+
+class AwakeClock:
+    """The time in which this process ran, for what others must not be blamed for while it stood still.
+
+    Stopped, swapped out, or held up by a disk: what others said meanwhile lies there unread. Of a stretch between two
+    looks no more than a second counts, so who uses this looks more often than that.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._looked_s = clock.monotonic_s()
+        self._still_s = 0.0
+
+    def utc_s(self) -> float:
+        return self._clock.utc_s()
+
+    def monotonic_s(self) -> float:
+        now_s = self._clock.monotonic_s()
+        self._still_s += max(0.0, now_s - self._looked_s - _MOST_STRETCH_S)
+        self._looked_s = now_s
+        return now_s - self._still_s
 
 
 def rfc3339(utc_s: float) -> str:

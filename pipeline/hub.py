@@ -274,7 +274,7 @@ class Stream:
         fragment = Fragment(
             sequence,
             track_id,
-            is_key and (track_id == VIDEO_TRACK or not self.has_video),
+            is_key if track_id == VIDEO_TRACK else not self.has_video,  # all sound is decodable by itself
             dts,
             dts + composition,
             duration,
@@ -345,11 +345,12 @@ class Stream:
         counts.fragments += 1
         counts.media_bytes += size
         if fragment.is_key:
-            counts.key_frames += 1
-            self.last_key = fragment
             self._cache = [fragment]
             self._cache_bytes = size
-            self._key_marks = [*self._key_marks[-2:], (now_s, counts.media_bytes - size)]
+            if fragment.track_id == VIDEO_TRACK:
+                counts.key_frames += 1
+                self.last_key = fragment
+                self._key_marks = [*self._key_marks[-2:], (now_s, counts.media_bytes - size)]
         elif self._cache:
             self._cache.append(fragment)
             self._cache_bytes += size

@@ -39,6 +39,17 @@ async def supervise(work: Callable[[], Awaitable[None]], tell: Callable[[Mistake
         pause_s = min(2 * pause_s, longest_s)
 
 
+async def contained(work: Callable[[], Awaitable[None]]) -> Mistake | None:
+    """Run `work` once; what it did wrong, where it raised. A process without memory is not to go on: that is raised."""
+    try:
+        await work()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above: what one lease does wrong ends no other
+        return _mistake(error)
+    return None
+
+
 def _mistake(error: Exception) -> Mistake:
     """The innermost of a group, at the innermost line of ours."""
     while isinstance(error, ExceptionGroup):

@@ -45,6 +45,7 @@ from pipeline.clock import SystemClock
 from pipeline.errors import BoardUnavailable, ModelError, SettingsInvalid
 from pipeline.logs import configure
 from pipeline.settings import LogSettings
+from pipeline.supervise import contained
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Worker:
         )  # fmt: skip
         self._removed = RemovedTexts(Path(order.data) / "analysis" / "removed", is_kept=order.keep_removed)
         self._scopes: dict[Lease, anyio.CancelScope] = {}
+        self._claiming = anyio.CancelScope()
         self._loading: set[str] = set()
         self._room = anyio.Semaphore(order.most_streams)
         own = adopted_folder(Path(order.data))
@@ -83,18 +85,26 @@ class Worker:
 
     async def run(self) -> None:
         """Until cancelled."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._renew)
-                tasks.start_soon(self._recogniser.run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._renew)
+            tasks.start_soon(self._recogniser.run)
+            with self._claiming:
                 while True:
                     await self._room.acquire()
                     lease = await self._claimed()
                     tasks.start_soon(self._follow, lease)
-        finally:
-            with anyio.move_on_after(_GIVE_BACK_S, shield=True), suppress(BoardUnavailable):
+
+    async def stop(self) -> None:
+        """Claims nothing more and gives back what we have, before anything is waited for: a model may be loading."""
+        self._claiming.cancel()
+        with anyio.move_on_after(_GIVE_BACK_S):
+            async with anyio.create_task_group() as tasks:
                 for lease in list(self._scopes):
-                    await self._board.give_back(lease)
+                    tasks.start_soon(self._give_back, lease)
+
+    async def _give_back(self, lease: Lease) -> None:
+        with suppress(BoardUnavailable):
+            await self._board.give_back(lease)
 
     async def _claimed(self) -> Lease:
         while True:
@@ -116,24 +126,37 @@ class Worker:
             await anyio.sleep(self._order.lease_s / 4)
 
     async def _follow(self, lease: Lease) -> None:
+        """Whatever becomes of it, the other leases go on: one stream that breaks us must not take all with it."""
         scope = self._scopes[lease] = anyio.CancelScope()
         try:
             with scope:
-                match lease.work.stage:
-                    case "signal":
-                        await (await self._looking(lease)).run()
-                    case "text":
-                        await self._reading(lease).run()
-                    case "faces":
-                        await (await self._facing(lease)).run()
-                    case _:
-                        await self._hear(lease)
-        except* (ModelError, SettingsInvalid) as group:
-            log.error("work cannot be done", work=lease.work.work_id, reason=str(group.exceptions[0]))
-            await anyio.sleep(self._order.lease_s)  # the lease runs out, and another worker tries
+                mistake = await contained(partial(self._do, lease))
+                if mistake is not None:
+                    log.error("work broke off", work=lease.work.work_id, kind=mistake.kind, at=mistake.at)
+                    await self._run_out(lease)
         finally:
             self._scopes.pop(lease, None)
             self._room.release()
+
+    async def _run_out(self, lease: Lease) -> None:
+        """Not renewed any more, it is another's to try; we make room no sooner, so as not to claim it at once."""
+        del self._scopes[lease]
+        await anyio.sleep(self._order.lease_s)
+
+    async def _do(self, lease: Lease) -> None:
+        try:
+            match lease.work.stage:
+                case "signal":
+                    await (await self._looking(lease)).run()
+                case "text":
+                    await self._reading(lease).run()
+                case "faces":
+                    await (await self._facing(lease)).run()
+                case _:
+                    await self._hear(lease)
+        except* (ModelError, SettingsInvalid) as group:
+            log.error("work cannot be done", work=lease.work.work_id, reason=str(group.exceptions[0]))
+            await self._run_out(lease)
 
     async def _hear(self, lease: Lease) -> None:
         """Sound is taken in at once; its words wait for their model, where that is still to be loaded."""
@@ -200,12 +223,16 @@ async def work(order: Order, board: WorkerBoard) -> None:
     """Until SIGTERM, SIGINT or SIGHUP (begin anew with the models of then)."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Worker(order, board).run)
             if isinstance(board, PipeBoard):
-                tasks.start_soon(_until_closed, board, tasks)
-            async for _ in signals:
-                tasks.cancel_scope.cancel()
-                break
+                tasks.start_soon(_until_closed, board, tasks)  # leases are given back over it
+            async with anyio.create_task_group() as own:
+                worker = Worker(order, board)
+                own.start_soon(worker.run)
+                async for _ in signals:
+                    await worker.stop()
+                    own.cancel_scope.cancel()
+                    break
+            tasks.cancel_scope.cancel()
 
 
 async def _until_closed(board: PipeBoard, tasks: anyio.abc.TaskGroup) -> None:

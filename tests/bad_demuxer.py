@@ -9,7 +9,7 @@ import sys
 import av.logging
 
 from pipeline.ingest.demux import Clamped, demux
-from pipeline.ingest.jail import confine, limit
+from pipeline.jail import confine, limit
 
 _GOOD_RECORDS = 50  # about a second of picture and sound
 _EATS_BYTES = 16 << 20

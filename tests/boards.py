@@ -105,9 +105,9 @@ async def drained(desk: DeskBoard, count: int) -> list[Report | Ended]:
     items: list[Report | Ended] = []
     with anyio.fail_after(10):
         while len(items) < count:
-            item = await desk.take()
-            await desk.taken(item)
-            items.append(item)
+            told = await desk.take()
+            await desk.taken(told)
+            items += told
     return items
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from api.bench import (
-    analysis_judgement,
     analysis_pictures,
     analysis_pictures_cost,
     analysis_rules,
     analysis_sounds,
     procedure,
+    rejudge,
 )
 from api.bench.analysis_sounds import Scale
 
@@ -22,7 +22,7 @@ _INTEGRITY: Final = ("sound_missing", "sound_clipped", "sound_cut")
 _HOURS: Final = 32.0
 """Of footage without fault: fewer cannot show 0.1 false alarms an hour."""
 _UNCLAIMED: Final = ("upside_down",)
-"""Told where it can be known, which is seldom; docs/evaluation.md."""
+"""Misses its target; docs/evaluation.md."""
 
 
 def run() -> dict[str, object]:
@@ -40,7 +40,7 @@ def run() -> dict[str, object]:
         "sound": {name: each for name, each in _kinds(sounds).items() if name not in _INTEGRITY},
         "pictures": {**cost, **{name: each for name, each in pictures.items() if name != "kinds"}},
         "rules": rules,
-        "judgement": analysis_judgement.run(),
+        "rejudge": rejudge.run(),
         "procedure": procedure.run(),
         "method": {
             "method": "made pictures and sounds, really encoded and decoded; scripted dialogues; docs/evaluation.md",

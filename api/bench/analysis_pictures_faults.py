@@ -7,8 +7,11 @@ import cv2
 import numpy as np
 
 from api.bench.analysis_pictures_scenes import Footage, Luma, clock
+from api.bench.analysis_pictures_turns import Slip
 
 FAULTS: Final = ("lens_covered", "black", "over_exposed", "frozen", "blurred", "upside_down")
+AT_ONCE: Final = "upside_down_at_once"
+"""Turned between two pictures by exactly 180 degrees, seeing the same: no camera does that, and it is easier."""
 CLOSES_S: Final = 0.25  # how long a hand takes to be there; the fault begins when it is
 
 
@@ -18,9 +21,10 @@ class Fault:
     def __init__(self, finding: str, footage: Footage, seed: int, start_s: float, end_s: float) -> None:
         self.finding, self.start_s, self.end_s = finding, start_s, end_s
         self._footage = footage
-        self._rng = rng = np.random.default_rng([seed, FAULTS.index(finding), 5])
+        self._rng = rng = np.random.default_rng([seed, FAULTS.index(finding.removesuffix("_at_once")), 5])
         self._level = rng.uniform(0, 1, 8)
         self._held: Luma | None = None
+        self._slip = Slip(rng, rng.uniform(155, 205), start_s, end_s) if finding == "upside_down" else None
 
     def picture(self, t: float) -> Luma:
         """What comes out of the camera at t seconds."""
@@ -28,6 +32,8 @@ class Fault:
             if self._held is None:
                 self._held = self._footage.picture(self.start_s)
             return self._held if self._level[0] < 0.5 else self._with_clock(self._held.copy(), t)
+        if self._slip:
+            return self._footage.picture(t, self._slip)
         seen = self._footage.picture(t)
         if self.finding == "lens_covered" and self.start_s - CLOSES_S < t < self.start_s:
             part = int((t - self.start_s + CLOSES_S) / CLOSES_S * seen.shape[1])

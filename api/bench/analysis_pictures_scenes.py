@@ -6,7 +6,7 @@ exposure that follows the light with a lag, blur by motion, noise of the sensor,
 
 from dataclasses import dataclass
 from math import cos, pi, sin, tau
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 Luma = NDArray[np.uint8]
 WIDTH, HEIGHT = 480, 270
-_WORLD_W, _WORLD_H = 1600, 800
+AROUND: Final = 220
+"""Px beyond each side, into which a view may be turned and moved."""
+WORLD_W, WORLD_H = 1600, 800
 
 KINDS: Final = (
     "shop", "street", "corridor", "dark_corridor", "crowd", "office", "night", "rain", "night_rain", "running",
@@ -65,14 +67,23 @@ LOOKS: Final[dict[str, Look]] = {
 }
 
 
-class Footage:
-    """One stay at a place; `picture(t)` may be asked for any rising t. seed: decides all."""
+class Turn(Protocol):
+    """How the camera is turned against the place, when it does not hang as it was put on."""
 
-    def __init__(self, kind: str, seed: int) -> None:
+    def seen(self, view: NDArray[np.float32], t: float, shutter_s: float) -> NDArray[np.float32]:
+        """(270, 480) of what was seen with `AROUND` px more on each side."""
+        ...
+
+
+class Footage:
+    """One stay at a place; `picture(t)` may be asked for any rising t. seed: decides all. world: (800, 1600), to be seen
+    instead of the kind's own."""
+
+    def __init__(self, kind: str, seed: int, world: NDArray[np.float32] | None = None) -> None:
         self.kind = kind
         self.look = LOOKS[kind]
         self._rng = rng = np.random.default_rng([seed, KINDS.index(kind)])
-        self._world = _world(self.look, kind, rng)
+        self._world = _world(self.look, kind, rng) if world is None else world
         self._noise = _noise(rng)
         self._phase = rng.uniform(0, tau, 12)
         self._pace = rng.uniform(0.8, 1.25)
@@ -86,13 +97,15 @@ class Footage:
         self._events = np.cumsum(rng.exponential(45.0, 60))  # moments at which the light of the place changes
         self._steps = rng.uniform(0.35, 2.4, 60)
 
-    def picture(self, t: float) -> Luma:
+    def picture(self, t: float, turn: Turn | None = None) -> Luma:
         """(270, 480) uint8 at t seconds."""
-        where = self._where(t)
-        view = self._view(where)
-        self._people(view, t)
+        where, around = self._where(t), AROUND if turn else 0
+        view = self._view(where, around)
+        self._people(view, t, around)
         if self.look.shutter_s > 1 / 400:
             view = _streaked(view, where, self._where(t + self.look.shutter_s))
+        if turn:
+            view = turn.seen(view, t, self.look.shutter_s)
         if self.kind == "screen":
             _moire(view, t)
         view = self._exposed(view, t)
@@ -114,36 +127,37 @@ class Footage:
         t = min(t, self._still_from) if t < self._still_from + 0.6 else self._still_from
         u = t * self._pace
         step = 2.0 * tau * 0.9 * u * (1.5 if look.speed > 2 else 1.0)
-        x = 0.5 * _WORLD_W + look.speed * 260 * sin(u * 0.11 + p[0]) + 130 * look.speed * sin(u * 0.37 + p[1])
-        y = 0.5 * _WORLD_H + 70 * min(look.speed, 1.5) * sin(u * 0.23 + p[2])
+        x = 0.5 * WORLD_W + look.speed * 260 * sin(u * 0.11 + p[0]) + 130 * look.speed * sin(u * 0.37 + p[1])
+        y = 0.5 * WORLD_H + 70 * min(look.speed, 1.5) * sin(u * 0.23 + p[2])
         x += look.sway * (9 * sin(step / 2 + p[3]) + 4 * sin(u * 3.1 + p[4]) + 3 * sin(u * 1.7 + p[5]))
         y += look.sway * (7 * sin(step + p[6]) + 3 * sin(u * 2.3 + p[7]))
         angle = look.sway * (2.0 * sin(step / 2 + p[8]) + 1.2 * sin(u * 0.9 + p[9]))
         zoom = self._zoom * (1 + 0.18 * min(look.speed, 1.0) * sin(u * 0.19 + p[10]))
         margin_x, margin_y = 0.36 * WIDTH * zoom + 60, 0.5 * HEIGHT * zoom + 60
         return (
-            float(np.clip(x, margin_x, _WORLD_W - margin_x)), float(np.clip(y, margin_y, _WORLD_H - margin_y)),
+            float(np.clip(x, margin_x, WORLD_W - margin_x)), float(np.clip(y, margin_y, WORLD_H - margin_y)),
             angle, zoom,
         )  # fmt: skip
 
-    def _view(self, where: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    def _view(self, where: tuple[float, float, float, float], around: int) -> NDArray[np.float32]:
         x, y, angle, zoom = where
+        width, height = WIDTH + 2 * around, HEIGHT + 2 * around
         a = angle * pi / 180
         c, s = zoom * cos(a), zoom * sin(a)
         matrix = np.array(
-            [[c, -s, x - c * WIDTH / 2 + s * HEIGHT / 2], [s, c, y - s * WIDTH / 2 - c * HEIGHT / 2]], np.float32
+            [[c, -s, x - c * width / 2 + s * height / 2], [s, c, y - s * width / 2 - c * height / 2]], np.float32
         )
         view = cv2.warpAffine(
-            self._world, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            self._world, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )  # fmt: skip
         return np.asarray(view, np.float32)
 
-    def _people(self, view: NDArray[np.float32], t: float) -> None:
+    def _people(self, view: NDArray[np.float32], t: float, around: int) -> None:
         for a, b, c, d, e, f in self._movers:
-            x = int(WIDTH * (0.5 + 0.75 * sin(t * (0.15 + 0.5 * a) + tau * b)))
+            x = around + int(WIDTH * (0.5 + 0.75 * sin(t * (0.15 + 0.5 * a) + tau * b)))
             size = 20 + 60 * c
-            y = int(HEIGHT * (0.55 + 0.2 * d) + 3 * sin(t * 5 + tau * e))
+            y = around + int(HEIGHT * (0.55 + 0.2 * d) + 3 * sin(t * 5 + tau * e))
             shade = 30 + 170 * f
             cv2.ellipse(view, (x, y + int(size)), (int(size * 0.6), int(size * 1.4)), 0, 0, 360, shade, -1)
             cv2.circle(view, (x, y - int(size * 0.6)), int(size * 0.35), 235 - shade * 0.5, -1)
@@ -178,7 +192,7 @@ def clock(picture: Luma, t: float) -> None:
 
 
 def _world(look: Look, kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
-    w, h = _WORLD_W, _WORLD_H
+    w, h = WORLD_W, WORLD_H
     world = np.full((h, w), 115, np.float32)
     for octave in range(3, 8):
         coarse = rng.normal(0, 1, (max(2, h >> (9 - octave)), max(2, w >> (9 - octave)))).astype(np.float32)

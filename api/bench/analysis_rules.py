@@ -8,11 +8,11 @@ from typing import Final
 
 from cases.rules.conduct import Conduct
 from cases.rules.hearing import Hearing
-from cases.rules.listening import Link, Slot, Way
 from cases.rules.procedure import Procedure
 from cases.rules.rules import RuleSet
 from cases.rules.ruleset import load
 from cases.rules.said import Speaker, Utterance
+from cases.rules.stretch import Link, Slot, Way
 
 RULES: Final = 200
 UTTERANCES_PER_HOUR: Final = 300

@@ -9,7 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.analysis import wished
+from api.analysis import FACES, search_ordered, wished
 from api.asking import record_of
 from api.doors import Doors
 from api.permissions import Asker, require, within
@@ -98,6 +98,9 @@ async def order(
     except (ModelMissing, ModelUnverified) as error:
         raise ValueRefused("model", str(error)) from error
     recorded = await anyio.to_thread.run_sync(doors.runtime.archive.ended, recording_id)
+    if asked.stage == FACES:
+        by, now_s = asker.principal, doors.runtime.clock.utc_s()
+        await record_of(request).appender.append([search_ordered(recorded, label, by.by, by.name, now_s)])
     is_ordered = await desk.order(recorded, asked.stage, name, label)
     return OrderedOut(recording_id=recording_id, stage=asked.stage, model=label, is_ordered=is_ordered)
 

@@ -22,8 +22,9 @@ KINDS = (
     "ItemFetched", "UploadReceived", "ApprovalAsked",
     "ApprovalDecided", "ApprovalWithdrawn", "RecordingWithheld", "RecordingReleased", "ExportMade", "MemberAdded",
     "MemberRemoved", "FaceSwitchAsked", "FaceSwitchApproved", "FaceSwitchedOff", "GalleryOpened", "GalleryClosed",
-    "PersonProposed", "PersonEnrolled", "PersonRefused", "PersonDeleted", "FaceSearched", "FaceOpinionGiven",
-    "FacePictureSeen", "FaceNoticeDue", "FaceKeysRotated",
+    "PersonProposed", "PersonEnrolled", "PersonRefused", "EnrolmentRefused", "PersonDeleted", "TemplateRenewed",
+    "TemplateNotRenewed", "FaceSearchOrdered", "FaceSearched", "FaceOpinionGiven", "FacePictureSeen", "FaceNoticeDue",
+    "FaceKeysRotated",
 )  # fmt: skip
 
 

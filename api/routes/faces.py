@@ -6,6 +6,7 @@ for who judges them, and are stored by no cache.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, Literal
 
@@ -14,11 +15,11 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import ClientDisconnect
 
-from api.asking import Acted, actor_of, cursor_of, named_place_of, page_of, record_of
+from api.asking import Acted, actor_of, cursor_of, named_place_of, page_of, paged, record_of
 from api.doors import Doors
 from api.face_enrol import MOST_MOMENT_S, moment_of
 from api.faces import LIMITS_EN, LIMITS_ZH, NOTICE_EN, NOTICE_ZH, FaceModel
@@ -33,11 +34,14 @@ from api.schemas.faces import (
     GalleryOut,
     ModelOut,
     MomentIn,
+    NotRenewedOut,
     OpinionIn,
     PersonOut,
     PersonsOut,
     RecordOut,
     RefuseIn,
+    RenewedOut,
+    RenewIn,
     SuggestionOut,
     SuggestionsOut,
     SwitchIn,
@@ -49,16 +53,17 @@ from api.schemas.faces import (
     suggestion_out,
     switch_out,
 )
-from api.schemas.record import us_of
+from api.schemas.record import OfficersOut, officer_out, us_of
 from cases.access.principal import ADMINISTRATORS
 from cases.casework.actor import Actor
 from cases.casework.approvals import in_force
-from cases.casework.rows import all_of
+from cases.casework.rows import OFFICERS, Officer, all_of
 from cases.export.case_file import folder_of
 from cases.faces import galleries, people, suggestions, switch
 from cases.faces.enrolling import MOST_PICTURES
 from cases.faces.galleries import CASE, GalleryWanted, reached_galleries, the_gallery
-from cases.faces.people import Who, crop_name
+from cases.faces.people import Moment, Who, crop_name
+from cases.faces.renewing import heir_of, stale_of
 from cases.faces.rows import SUGGESTIONS, Gallery, Person, Suggestion, Switch
 from cases.faces.suggestions import reached_suggestions, shot_name, the_suggestion
 from cases.faces.switch import SwitchWanted
@@ -66,8 +71,8 @@ from cases.facts import Fact, microseconds
 from cases.judgement.precision import wilson
 from cases.reach import reached_case, reached_recording
 from cases.rights import reach_of
-from cases.store.tables import cases, face_galleries, face_persons, face_suggestions, face_templates
-from pipeline.errors import ProtocolError, ThingUnknown, UploadTooLarge, ValueRefused
+from cases.store.tables import cases, face_galleries, face_persons, face_suggestions, face_templates, officers
+from pipeline.errors import ModelMissing, ProtocolError, StateConflict, ThingUnknown, UploadTooLarge, ValueRefused
 from pipeline.ids import derived_event_id
 
 router = APIRouter(prefix="/api/v1/faces")
@@ -209,6 +214,19 @@ async def list_galleries(
     return GalleriesOut(items=items, next_cursor=following)
 
 
+@router.get("/officers")
+async def list_officers(
+    request: Request, asker: Enroller, limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    cursor: Annotated[str, Query(max_length=4000)] = "",
+) -> OfficersOut:  # fmt: skip
+    """Whom the roster may take, by the numbers of their certificates; for who keeps it, who may read no case."""
+    _check_roster(asker)
+    async with record_of(request).store.reading() as connection:
+        found = await all_of(connection, Officer, OFFICERS.order_by(officers.c.certificate_number))
+    page, more = paged(found, lambda each: f"{each.certificate_number} {each.officer_id}", limit, cursor)
+    return OfficersOut(items=[officer_out(each) for each in page], next_cursor=more)
+
+
 @router.post("/galleries", status_code=201)
 async def open_gallery(request: Request, asker: Enroller, wanted: GalleryIn) -> GalleryOut:
     """Of the roster, or of an open case's parties; while faces are switched on, and not for longer."""
@@ -249,6 +267,30 @@ async def close_gallery(request: Request, asker: Enroller, gallery_id: str, want
         return await _gallery_out(request, connection, asker, found)
 
 
+@router.post("/galleries/{gallery_id}/renew")
+async def renew_templates(request: Request, asker: Enroller, gallery_id: str, wanted: RenewIn) -> RenewedOut:
+    """Templates of an earlier model are made anew with the one in use, from the pictures that were kept; some a call.
+
+    What cannot be made anew is told by template and reason; it stays, not searched, until the person is enrolled again.
+    """
+    doors: Doors = request.app.state.doors
+    faces, actor = doors.faces, actor_of(request, asker.principal)
+    async with record_of(request).store.reading() as connection:
+        await _own_gallery(connection, asker, gallery_id)
+    label = _embedder(await anyio.to_thread.run_sync(_models, doors))
+    if not label:
+        raise ModelMissing("no model that compares faces is here; see `onrecord models`")
+    done = await faces.renewing.renew(actor, gallery_id, label, wanted.after)
+    refused = [
+        NotRenewedOut(
+            template_id=each.template_id, person_id=each.person_id, name=each.name, reason=each.reason,
+            detail=each.detail,
+        )
+        for each in done.refused
+    ]  # fmt: skip
+    return RenewedOut(renewed=done.renewed, refused=refused, next_after=done.next_after, left=done.left)
+
+
 @router.get("/galleries/{gallery_id}/persons")
 async def list_persons(
     request: Request, asker: Reader, gallery_id: str, limit: Limit = 100, cursor: Cursor = ""
@@ -278,8 +320,14 @@ async def enrol(request: Request, asker: Enroller, gallery_id: str) -> PersonOut
     async with record_of(request).store.reading() as connection:
         gallery = await _own_gallery(connection, asker, gallery_id)
         await switch.in_force(connection, actor.now_us)
-    who, kind, field, sent = await _sent(request, doors, asker, actor)
-    person = await faces.enrolling.enrol(actor, gallery.gallery_id, who, kind, field, sent)
+    enrolling = faces.enrolling
+    async with enrolling.bodies:
+        sent = await _sent(request, doors, asker, actor)
+        async with record_of(request).store.reading() as connection:
+            await _own_gallery(connection, asker, gallery_id)  # it may have taken two minutes to come
+        person = await enrolling.enrol(
+            actor, gallery.gallery_id, sent.who, sent.kind, sent.field, sent.data, sent.moment
+        )  # fmt: skip
     label = _embedder(await anyio.to_thread.run_sync(_models, doors))
     async with record_of(request).store.reading() as connection:
         return await _person_out(connection, asker, gallery, person, label)
@@ -332,12 +380,11 @@ async def delete_person(request: Request, asker: Enroller, person_id: str, wante
 
 @router.get("/persons/{person_id}/picture.jpg", response_class=Response)
 async def person_picture(request: Request, asker: Reader, person_id: str) -> Response:
-    """The newest face that was enrolled or proposed, as it was cut out. 404 once it is gone."""
+    """What waits for a second person, else the newest that was enrolled, as it was cut out. 404 once it is gone."""
+    order = ((face_templates.c.state == "proposed").desc(), face_templates.c.added_us.desc())
     async with record_of(request).store.reading() as connection:
         person = await _reached_person(connection, asker, person_id)
-        picture = await _crop(request, connection, person)
-    await _told(request, asker, "enrolled", person.person_id, person.gallery_id)
-    return picture
+        return await _crop(request, connection, asker, person, order)
 
 
 @router.get("/suggestions")
@@ -370,11 +417,12 @@ async def list_suggestions(
 @router.post("/suggestions/{suggestion_id}/opinion")
 async def give_opinion(request: Request, asker: Second, suggestion_id: str, wanted: OpinionIn) -> SuggestionOut:
     """What one person sees, apart from others and blind to their answer. Two that agree decide; else a third does."""
-    actor, record = actor_of(request, asker.principal), record_of(request)
+    doors: Doors = request.app.state.doors
+    actor, record, vault = actor_of(request, asker.principal), record_of(request), doors.faces.vault
 
     async def act(connection: AsyncConnection) -> Acted[Suggestion]:
         await the_suggestion(connection, suggestion_id, _of_cases(asker))
-        return await suggestions.give_opinion(connection, actor, suggestion_id, wanted.verdict, wanted.reason)
+        return await suggestions.give_opinion(connection, actor, vault, suggestion_id, wanted.verdict, wanted.reason)
 
     found = await record.appender.change(act)
     async with record.store.reading() as connection:
@@ -387,11 +435,12 @@ async def suggestion_shot(request: Request, asker: Second, suggestion_id: str) -
     doors: Doors = request.app.state.doors
     async with record_of(request).store.reading() as connection:
         found = await the_suggestion(connection, suggestion_id, _of_cases(asker))
+        await _still_shown(request, connection, found.gallery_id)
         asked = select(face_suggestions.c.sealed_shot).where(face_suggestions.c.suggestion_id == suggestion_id)
         sealed = (await connection.execute(asked)).scalar()
     if sealed is None:
         raise ThingUnknown("its picture is not kept any more")
-    await _told(request, asker, "shot", suggestion_id, found.gallery_id)
+    await _told(request, asker, "shot", suggestion_id, found.gallery_id, "")
     opened = await anyio.to_thread.run_sync(
         doors.faces.vault.open, found.gallery_id, found.person_id, shot_name(suggestion_id), bytes(sealed)
     )
@@ -400,44 +449,80 @@ async def suggestion_shot(request: Request, asker: Second, suggestion_id: str) -
 
 @router.get("/suggestions/{suggestion_id}/person.jpg", response_class=Response)
 async def suggestion_person(request: Request, asker: Second, suggestion_id: str) -> Response:
-    """The gallery's picture of whom it may be. 404 once it is gone."""
+    """The gallery's picture of whom it may be; the one it was compared with, while that is there. 404: gone."""
     async with record_of(request).store.reading() as connection:
         found = await the_suggestion(connection, suggestion_id, _of_cases(asker))
-        picture = await _crop(request, connection, await people.the_person(connection, found.person_id))
-    await _told(request, asker, "enrolled", found.person_id, found.gallery_id)
-    return picture
+        told = (await suggestions.facts_of(connection, [found]))[suggestion_id]
+        compared = await heir_of(connection, str(told.body["template_id"]))
+        order = (
+            (face_templates.c.state == "enrolled").desc(),
+            (face_templates.c.template_id == compared).desc(),
+        )
+        person = await people.the_person(connection, found.person_id)
+        return await _crop(request, connection, asker, person, order)
 
 
-async def _told(request: Request, asker: Asker, picture: str, of_id: str, gallery_id: str) -> None:
+async def _still_shown(request: Request, connection: AsyncConnection, gallery_id: str) -> None:
+    """Held against the clock: keys that cannot be destroyed in time are no reason to go on showing faces.
+
+    Raises: ThingUnknown.
+    """
+    doors: Doors = request.app.state.doors
+    try:
+        await people.check_in_force(connection, await the_gallery(connection, gallery_id), _now_us(doors))
+    except StateConflict as error:
+        raise ThingUnknown("its picture is not kept any more") from error
+
+
+async def _told(request: Request, asker: Asker, picture: str, of_id: str, gallery_id: str, template_id: str) -> None:
     """That somebody sees a face, committed before it is sent; once an hour for each person and picture."""
     actor = actor_of(request, asker.principal)
     seen = Fact(
-        event_id=derived_event_id("FacePictureSeen", picture, of_id, actor.by, actor.now_us // _HOUR_US),
+        event_id=derived_event_id("FacePictureSeen", picture, of_id, template_id, actor.by, actor.now_us // _HOUR_US),
         kind="FacePictureSeen", at_us=actor.now_us, by=actor.by,
-        body={"picture": picture, "of": of_id, "gallery_id": gallery_id, "by_name": actor.name},
+        body={
+            "picture": picture, "of": of_id, "template_id": template_id, "gallery_id": gallery_id,
+            "by_name": actor.name,
+        },
     )  # fmt: skip
     await record_of(request).appender.append([seen])
 
 
-async def _crop(request: Request, connection: AsyncConnection, person: Person) -> Response:
+async def _crop(
+    request: Request, connection: AsyncConnection, asker: Asker, person: Person, order: Sequence[ColumnElement[bool]]
+) -> Response:
+    """order: of `face_templates`, which of them comes first; then the best."""
     doors: Doors = request.app.state.doors
+    await _still_shown(request, connection, person.gallery_id)
     asked = (
         select(face_templates.c.template_id, face_templates.c.sealed_crop)
         .where(face_templates.c.person_id == person.person_id)
-        .order_by(face_templates.c.quality.desc(), face_templates.c.template_id)
+        .order_by(*order, face_templates.c.quality.desc(), face_templates.c.template_id)
         .limit(1)
     )
     row = (await connection.execute(asked)).first()
     if row is None:
         raise ThingUnknown("its picture is not kept any more")
+    await _told(request, asker, "enrolled", person.person_id, person.gallery_id, row[0])
     opened = await anyio.to_thread.run_sync(
         doors.faces.vault.open, person.gallery_id, person.person_id, crop_name(row[0]), bytes(row[1])
     )
     return Response(opened, 200, _PICTURE, "image/jpeg")
 
 
-async def _sent(request: Request, doors: Doors, asker: Asker, actor: Actor) -> tuple[Who, str, str, Sequence[bytes]]:
-    """Who, the kind of what was sent, the field that a refusal names, and its bytes. Raises: ValueRefused."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What somebody is enrolled from. kind: picture, video. field: that a refusal names."""
+
+    who: Who
+    kind: str
+    field: str
+    data: Sequence[bytes]
+    moment: Moment | None = None
+
+
+async def _sent(request: Request, doors: Doors, asker: Asker, actor: Actor) -> _Sent:
+    """Raises: ValueRefused."""
     kind, body = request.headers.get("content-type", ""), await _body(request)
     if is_form(kind):
         return _of_form(kind, body)
@@ -452,18 +537,19 @@ async def _sent(request: Request, doors: Doors, asker: Asker, actor: Actor) -> t
         reach = within(doors, asker.principal, "recordings.list")
         recording = await reached_recording(connection, reach, wanted.recording_id)
         try:
-            await in_force(
+            approval = await in_force(
                 connection, actor.by, recording.recording_id, math.floor(wanted.start_s * 1000),
-                math.ceil(wanted.end_s * 1000), actor.now_us,
+                math.ceil(wanted.end_s * 1000), _now_us(doors),
             )  # fmt: skip
         except ThingUnknown as error:
             raise HTTPException(403, f"{error}; ask for one (POST /api/v1/approvals)") from error
     folder = folder_of(doors.runtime.settings.data, recording)
     media = await anyio.to_thread.run_sync(moment_of, doors.playback, folder, wanted.start_s, wanted.end_s)
-    return _who(wanted), "video", "moment", [media]
+    moment = Moment(recording.recording_id, wanted.start_s, wanted.end_s, approval.approval_id)
+    return _Sent(_who(wanted), "video", "moment", [media], moment)
 
 
-def _of_form(kind: str, body: bytes) -> tuple[Who, str, str, Sequence[bytes]]:
+def _of_form(kind: str, body: bytes) -> _Sent:
     parts = parts_of(kind, body)
     known = set(WhoIn.model_fields)
     if strange := [each.name for each in parts if each.name not in {*known, "photos", "video"}]:
@@ -482,8 +568,8 @@ def _of_form(kind: str, body: bytes) -> tuple[Who, str, str, Sequence[bytes]]:
     if bool(photos) == bool(films) or len(films) > 1:
         raise ValueRefused("photos", f"send 1 to {MOST_PICTURES} photos, or one video")
     if photos:
-        return _who(wanted), "picture", "photos", photos
-    return _who(wanted), "video", "video", films
+        return _Sent(_who(wanted), "picture", "photos", photos)
+    return _Sent(_who(wanted), "video", "video", films)
 
 
 def _who(wanted: WhoIn) -> Who:
@@ -581,13 +667,16 @@ async def _gallery_out(request: Request, connection: AsyncConnection, asker: Ask
     proposed = select(func.count()).select_from(face_persons).where(
         face_persons.c.gallery_id == gallery.gallery_id, waiting
     )  # fmt: skip
+    label = _embedder(await anyio.to_thread.run_sync(_models, doors))
+    stale = select(func.count()).where(stale_of(gallery.gallery_id, label)) if label else select(literal(0))
     number = select(cases.c.number).where(cases.c.case_id == gallery.case_id)
     may = reach_of(asker.principal, "faces.enrol") is not None
     if gallery.kind != CASE:
         may = may and asker.within.is_everything
     return gallery_out(
         gallery, str((await connection.execute(number)).scalar() or ""), counts.get("enrolled", 0),
-        int((await connection.execute(proposed)).scalar() or 0), may_enrol=may and gallery.is_in_force(now_us),
+        int((await connection.execute(proposed)).scalar() or 0),
+        int((await connection.execute(stale)).scalar() or 0), may_enrol=may and gallery.is_in_force(now_us),
         may_close=may and gallery.state == "open",
     )  # fmt: skip
 

@@ -92,7 +92,7 @@ class FacesOut(BaseModel):
     """count: persons whose templates are kept. alarm: from here on it is told. limit: here enrolment stops.
 
     why: why it is off, in both languages; empty where it is on. stale: templates of another model than the one in use:
-    they are not searched until those persons are enrolled again. may_ask, may_approve, may_stop: of who asks now.
+    they are not searched until they are made anew in their galleries. may_ask, may_approve, may_stop: of who asks now.
     limits: what it cannot do, in words that the page shows.
     """
 
@@ -140,6 +140,7 @@ class GalleryCloseIn(BaseModel):
 class GalleryOut(BaseModel):
     """end_reason: by_person, expired, case_closed or switched_off. persons: enrolled; proposed: that wait for a second.
 
+    stale: templates of another model than the one in use; they are not searched until they are made anew (renew).
     may_enrol, may_close: by who asks now.
     """
 
@@ -157,6 +158,7 @@ class GalleryOut(BaseModel):
     end_reason: str
     persons: int
     proposed: int
+    stale: int
     may_enrol: bool
     may_close: bool
 
@@ -217,6 +219,33 @@ class PersonOut(BaseModel):
 class PersonsOut(BaseModel):
     items: list[PersonOut]
     next_cursor: str | None
+
+
+class RenewIn(BaseModel):
+    """after: next_after of the call before; empty: from the first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Annotated[str, Field(max_length=64)] = ""
+
+
+class NotRenewedOut(BaseModel):
+    """reason: no_key, damaged, duplicate, no_vector, or a code as enrolment refuses with. detail: in words."""
+
+    template_id: str
+    person_id: str
+    name: str
+    reason: str
+    detail: str
+
+
+class RenewedOut(BaseModel):
+    """refused: what stays as it is, not searched, and why. next_after: for the next call; empty: all were tried."""
+
+    renewed: int
+    refused: list[NotRenewedOut]
+    next_after: str
+    left: int
 
 
 class RefuseIn(BaseModel):
@@ -297,7 +326,7 @@ def switch_out(found: Switch, by: str, *, may_approve: bool) -> SwitchOut:
 
 
 def gallery_out(
-    found: Gallery, case_number: str, persons: int, proposed: int, *, may_enrol: bool, may_close: bool
+    found: Gallery, case_number: str, persons: int, proposed: int, stale: int, *, may_enrol: bool, may_close: bool
 ) -> GalleryOut:
     return GalleryOut.model_validate(
         {
@@ -305,7 +334,7 @@ def gallery_out(
             "legal_basis": found.legal_basis, "notice": found.notice, "state": found.state,
             "expires_at": at_of(found.expires_us), "opened_at": at_of(found.opened_us),
             "opened_by_name": found.opened_name, "closed_at": _at(found.closed_us), "end_reason": found.end_reason,
-            "persons": persons, "proposed": proposed, "may_enrol": may_enrol, "may_close": may_close,
+            "persons": persons, "proposed": proposed, "stale": stale, "may_enrol": may_enrol, "may_close": may_close,
         }
     )  # fmt: skip
 

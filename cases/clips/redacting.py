@@ -105,10 +105,12 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The file that was made."""
+    """The file that was made. added_right, added_below: columns and rows beyond the clip's, for even sides."""
 
     sha256: str
     size_bytes: int
+    added_right: int = 0
+    added_below: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +327,7 @@ async def register(
         ],
         "removed": [{"track_id": each.track_id, "reason": each.reason} for each in plan.removed.values()],
         "detector": new.detector, "edits": new.edits, "plan_sha256": new.plan_sha256,
+        "added_right": copy.added_right, "added_below": copy.added_below,
     }  # fmt: skip
     return new, [*facts, of_case("ClipBlurred", actor, new.case_id, (new.redaction_id,), body, words=item.title)]
 

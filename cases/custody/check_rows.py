@@ -134,6 +134,7 @@ class Expected:
             "PersonEnrolled": self._person_enrolled,
             "PersonRefused": self._person_refused,
             "PersonDeleted": self._person_deleted,
+            "TemplateRenewed": self._template_renewed,
             "FaceSuggested": self._face_suggested,
             "FaceOpinionGiven": self._opinion_given,
             "FaceConfirmed": self._face_decided,
@@ -408,6 +409,12 @@ class Expected:
         self._person_decided(fact, "deleted")
         self._forget_templates("person_id", fact.body["person_id"])
         self._withdraw_suggestions("person_id", fact.body["person_id"], fact.at_us)
+
+    def _template_renewed(self, fact: Fact) -> None:
+        row = self.rows["face_templates"].pop(str(fact.body["of"]))
+        self._add("face_templates", {
+            **row, "template_id": fact.body["template_id"], "model": fact.body["model"],
+        })  # fmt: skip
 
     def _person_decided(self, fact: Fact, state: str) -> None:
         self.rows["face_persons"][str(fact.body["person_id"])].update(

@@ -34,11 +34,14 @@ _KINDS = {
     "UploadReceived": "收到上传", "UploadLate": "上传迟于规定", "UploadAhead": "所述拍摄时间晚于收到",
     "ItemFetched": "取走副本", "StillTaken": "截取照片", "ClipMade": "截取片段",
     "ClipBlurred": "遮蔽人脸的片段副本",
+    "FaceSearchOrdered": "要求在录像中查找人脸",
     "FaceSearched": "与人脸库比对", "FaceSuggested": "人脸比对提示（未经两人确认，不作证据）",
     "FaceOpinionGiven": "给出比对意见（两人一致前不公开内容）", "FaceConfirmed": "两人确认人脸比对",
     "FaceRejected": "人脸比对被否定",
     "FaceNoticeDue": "须告知被拍摄者", "GalleryOpened": "建人脸库", "GalleryClosed": "关闭人脸库，销毁密钥",
     "PersonProposed": "提议入库", "PersonEnrolled": "入库", "PersonRefused": "不予入库", "PersonDeleted": "从库中删除",
+    "EnrolmentRefused": "比对后未予登记",
+    "TemplateRenewed": "按新模型重新提取人脸特征", "TemplateNotRenewed": "未能按新模型重新提取",
 }  # fmt: skip
 _FIELDS = {
     "text": "内容", "reason": "原因", "cause": "原因", "title": "标题", "file": "文件", "sha256": "SHA-256",

@@ -12,6 +12,7 @@ from cases.appender import Appender
 from cases.faces.enrolling import Enrolling
 from cases.faces.keeper import Keeper
 from cases.faces.matching import Matching
+from cases.faces.renewing import Renewing
 from cases.faces.shapes import Enrolment, Searcher
 from cases.faces.vault import Vault
 from cases.store.engine import Store
@@ -41,6 +42,7 @@ class Faces:
         self._keeper: Keeper | None = None
         self._matching: Matching | None = None
         self._enrolling: Enrolling | None = None
+        self._renewing: Renewing | None = None
 
     @property
     def alarm(self) -> int:
@@ -73,15 +75,24 @@ class Faces:
             raise StoreUnavailable("faces wait for the record, which is closed")
         return self._enrolling
 
+    @property
+    def renewing(self) -> Renewing:
+        """Raises: StoreUnavailable."""
+        if self._renewing is None:
+            raise StoreUnavailable("faces wait for the record, which is closed")
+        return self._renewing
+
     async def run(self, store: Store, appender: Appender) -> None:
         """Until cancelled. Nothing is held in the open while the record is closed. Raises: StoreUnavailable."""
         matching = Matching(store, appender, self.vault, self._searcher, self._clock)
         keeper = Keeper(store, appender, self.vault, matching, self._clock)
+        await keeper.sweep()  # before anybody enrols: what is made now is no remnant
         self._matching, self._keeper = matching, keeper
-        self._enrolling = Enrolling(store, appender, self.vault, matching, self.enrolment, self.settings.most_persons)
+        enrolling = Enrolling(store, appender, self.vault, matching, self.enrolment, self.settings.most_persons)
+        self._enrolling, self._renewing = enrolling, Renewing(store, appender, self.vault, matching, enrolling)
         try:
             await keeper.run()
         finally:
-            self._matching = self._keeper = self._enrolling = None
+            self._matching = self._keeper = self._enrolling = self._renewing = None
             with anyio.CancelScope(shield=True):
                 await self._searcher.close()

@@ -21,7 +21,7 @@ from cases.faces.rows import Gallery, Switch
 from cases.faces.vault import Rotated, Vault
 from cases.facts import Fact, microseconds
 from cases.store.engine import Store
-from cases.store.tables import cases, face_galleries, face_persons
+from cases.store.tables import cases, face_galleries, face_persons, face_suggestions, face_templates
 from pipeline.clock import Clock
 from pipeline.errors import StateConflict, StorageError
 from pipeline.ids import derived_event_id
@@ -42,10 +42,10 @@ class Keeper:
         self._matching = matching
         self._clock = clock
         self._turn = anyio.Lock()
+        self._said: dict[str, str] = {}  # what goes on failing, by gallery: told once, not twice a second
 
     async def run(self) -> None:
         """Until cancelled. Raises: StoreUnavailable."""
-        await self._sweep()
         while True:
             await self.turn()
             await anyio.sleep(EVERY_S)
@@ -81,8 +81,10 @@ class Keeper:
         except StateConflict:
             return
         except StorageError as error:
-            log.error("the keys of a gallery cannot be destroyed; it is tried again", reason=str(error))
+            if self._is_news(gallery_id, str(error)):
+                log.error("the keys of a gallery cannot be destroyed; it is tried again", reason=str(error))
             return
+        self._said.pop(gallery_id, None)
         await self._matching.closed(gallery_id)
 
     async def _tell_rotations(self) -> None:
@@ -91,16 +93,28 @@ class Keeper:
                 await self._appender.append([_rotated(each)])
                 await anyio.to_thread.run_sync(each.note.unlink)
         except (StorageError, OSError) as error:
-            log.error("that keys of faces were rotated cannot be told", reason=str(error))
+            if self._is_news("", str(error)):
+                log.error("that keys of faces were rotated cannot be told", reason=str(error))
 
-    async def _sweep(self) -> None:
-        """Keys of galleries that are closed, and of persons that never came to be: a crash can leave them."""
+    def _is_news(self, what: str, reason: str) -> bool:
+        before, self._said[what] = self._said.get(what), reason
+        return before != reason
+
+    async def sweep(self) -> None:
+        """Before anything else: keys of galleries that are closed, and of what never came to be; a crash leaves them.
+
+        Raises: StoreUnavailable.
+        """
         async with self._store.reading() as connection:
             asked = select(face_galleries.c.gallery_id).where(face_galleries.c.state == "open")
             open_ = {row[0] for row in await connection.execute(asked)}
             standing = select(face_persons.c.person_id).where(face_persons.c.state.in_(people.STANDING))
             persons = {row[0] for row in await connection.execute(standing)}
+            owned = {row[0] for row in await connection.execute(select(face_templates.c.template_id))}
+            shots = select(face_suggestions.c.suggestion_id).where(face_suggestions.c.sealed_shot.is_not(None))
+            owned |= {row[0] for row in await connection.execute(shots)}
         try:
+            await anyio.to_thread.run_sync(self._vault.tidy)
             for gallery_id in await anyio.to_thread.run_sync(self._vault.galleries):
                 if gallery_id not in open_:
                     await anyio.to_thread.run_sync(self._vault.shred_gallery, gallery_id)
@@ -108,6 +122,9 @@ class Keeper:
                 for person_id in await anyio.to_thread.run_sync(self._vault.persons, gallery_id):
                     if person_id not in persons:
                         await anyio.to_thread.run_sync(self._vault.shred_person, gallery_id, person_id)
+                for person_id, own_id in await anyio.to_thread.run_sync(self._vault.owned, gallery_id):
+                    if own_id not in owned:
+                        await anyio.to_thread.run_sync(self._vault.shred_one, gallery_id, person_id, own_id)
         except StorageError as error:
             log.error("keys of faces that are done with cannot be destroyed", reason=str(error))
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.appender import Appender
@@ -26,9 +26,9 @@ from cases.faces.galleries import CASE, ROSTER
 from cases.faces.people import vector_name
 from cases.faces.rows import Gallery, Switch
 from cases.faces.shapes import Answer, AnswerKind, Held, Judged, Probe, Searcher, Watching, checked
-from cases.faces.suggestions import Target, suggest
+from cases.faces.suggestions import Target, moment_of, search_of, suggest
 from cases.faces.vault import Vault
-from cases.facts import Fact, microseconds
+from cases.facts import Fact, JsonValue, microseconds
 from cases.store.engine import Store
 from cases.store.tables import cases, face_galleries, face_templates, links, recordings, steps, tasks
 from pipeline.clock import Clock
@@ -61,7 +61,7 @@ class Matching:
         self._vault = vault
         self._searcher = searcher
         self._clock = clock
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], _Seen] = OrderedDict()
         self._logged: OrderedDict[str, None] = OrderedDict()
         self._held: dict[str, int] = {}  # sets that the searcher holds: how many templates
         self._loading = anyio.Lock()
@@ -71,20 +71,21 @@ class Matching:
         """Raises: ValueRefused: no vector, or another size than what is held. StoreUnavailable. WorkerFailed."""
         checked(probe.vector)
         found: AnswerKind = "nothing_to_search"
-        for target, gallery in await self._in_force(probe.stream_id):
+        for target, gallery in await self._in_force(probe.stream_id, probe.model):
             answer = await self._search(probe, target, gallery)
             if _RANK[answer] > _RANK[found]:
                 found = answer
-        return Answer(found, "" if found != "nothing_to_search" else await self._why(probe.stream_id))
+        return Answer(found, "" if found != "nothing_to_search" else await self._why(probe.stream_id, probe.model))
 
-    async def watching(self, stream_id: str) -> Watching:
+    async def watching(self, stream_id: str, model: str = "") -> Watching:
         """Half a second old at most. What the filmed must be told is told with the first yes.
 
+        model: of who asks, the embedder's label; templates of another one are not searched. Empty: of any model.
         Raises: StoreUnavailable.
         """
-        targets = await self._in_force(stream_id)
+        targets = await self._in_force(stream_id, model)
         if not targets:
-            return Watching(False, self._changes, await self._why(stream_id))
+            return Watching(False, self._changes, await self._why(stream_id, model))
         for target, gallery in targets:
             await self._notice(stream_id, target, gallery)
         told = "|".join(sorted(f"{target.gallery_id}/{target.case_id}/{target.step_id}" for target, _ in targets))
@@ -134,22 +135,26 @@ class Matching:
     async def _search(self, probe: Probe, target: Target, gallery: Gallery) -> AnswerKind:
         if not await self._hold(gallery.gallery_id, probe.model):
             return "nothing_to_search"
-        await self._log(probe, target)
-        judged = await self._asked(gallery.gallery_id, probe.model, probe.vector, probe.looks, probe.quality)
-        now_us = microseconds(self._clock.utc_s())
-        if not gallery.is_in_force(now_us):
-            return "nothing_to_search"
-        if judged.decision == "suggested":
-            actor = Actor(PROGRAM, PROGRAM, now_us)
-            try:
+        try:
+            await self._log(probe, target)
+            judged = await self._asked(gallery.gallery_id, probe.model, probe.vector, probe.looks, probe.quality)
+            now_us = microseconds(self._clock.utc_s())
+            if not gallery.is_in_force(now_us):
+                return "nothing_to_search"
+            if judged.decision == "suggested":
+                actor = Actor(PROGRAM, PROGRAM, now_us)
                 await self._appender.change(
-                    partial(
-                        suggest, actor=actor, vault=self._vault, probe=probe, target=target, judged=judged
-                    )
+                    partial(self._suggest, actor=actor, probe=probe, target=target, judged=judged)
                 )  # fmt: skip
-            except (StateConflict, ThingUnknown):
-                return "nothing_to_search"  # closed while it was searched
+        except (StateConflict, ThingUnknown):
+            return "nothing_to_search"  # what allowed it ended meanwhile
         return judged.decision
+
+    async def _suggest(
+        self, connection: AsyncConnection, actor: Actor, probe: Probe, target: Target, judged: Judged
+    ) -> tuple[str, Sequence[Fact]]:
+        found = await permitted(connection, probe, target, actor.now_us)
+        return await suggest(connection, actor, self._vault, probe, found, judged)
 
     async def _asked(self, gallery_id: str, model: str, vector: bytes, looks: int = 2, quality: float = 1.0) -> Judged:
         try:
@@ -159,28 +164,38 @@ class Matching:
             raise
 
     async def _log(self, probe: Probe, target: Target) -> None:
-        """Once for each track and gallery, before anything is searched. Raises: StoreUnavailable: then nothing is."""
-        name = derived_event_id(
-            "FaceSearched", probe.stream_id, probe.recording_id, probe.work_id, probe.track, target.gallery_id,
-            target.case_id,
-        )  # fmt: skip
+        """Once for each track and gallery (see `search_of`), before anything is searched.
+
+        Raises: StoreUnavailable, StateConflict: it may not be searched any more; then nothing is.
+        """
+        name = derived_event_id("FaceSearched", *search_of(probe, target))
         if name in self._logged:
             return
-        fact = Fact(
-            event_id=name, kind="FaceSearched", at_us=microseconds(self._clock.utc_s()), stream_id=probe.stream_id,
-            case_id=target.case_id,
-            body={
-                "gallery_id": target.gallery_id, "gallery_kind": target.gallery_kind, "step_id": target.step_id,
-                "reason": target.reason, "recording_id": probe.recording_id, "track": probe.track,
+        now_us = microseconds(self._clock.utc_s())
+
+        async def act(connection: AsyncConnection) -> tuple[None, Sequence[Fact]]:
+            found = await permitted(connection, probe, target, now_us)
+            body: dict[str, JsonValue] = {
+                "gallery_id": found.gallery_id, "gallery_kind": found.gallery_kind, "step_id": found.step_id,
+                "reason": found.reason, "recording_id": probe.recording_id, "track": probe.track,
                 "start_s": round(probe.start_s, 3), "model": probe.model,
-            },
-        )  # fmt: skip
-        await self._appender.append([fact])
+            }  # fmt: skip
+            return None, [
+                Fact(
+                    event_id=name, kind="FaceSearched", at_us=now_us, stream_id=probe.stream_id, case_id=found.case_id,
+                    body=body,
+                )
+            ]  # fmt: skip
+
+        await self._appender.change(act)
         self._remember(name)
 
     async def _notice(self, stream_id: str, target: Target, gallery: Gallery) -> None:
-        """That the filmed are to be told, and what: once for each stream and gallery. Raises: StoreUnavailable."""
-        name = derived_event_id("FaceNoticeDue", stream_id, gallery.gallery_id)
+        """That the filmed are to be told, and what: once for each stream, gallery and case.
+
+        Raises: StoreUnavailable.
+        """
+        name = derived_event_id("FaceNoticeDue", stream_id, gallery.gallery_id, target.case_id)
         if name in self._logged:
             return
         fact = Fact(
@@ -235,45 +250,55 @@ class Matching:
         self._changes += 1
         self._seen.clear()
 
-    async def _in_force(self, stream_id: str) -> list[tuple[Target, Gallery]]:
+    async def _in_force(self, stream_id: str, model: str = "") -> list[tuple[Target, Gallery]]:
         """Held against the clock at each call; what the store said is half a second old at most."""
-        seen = await self._look(stream_id)
+        seen = await self._look(stream_id, model)
         now_us = microseconds(self._clock.utc_s())
         if seen.switch is None or not seen.switch.is_on(now_us):
             return []
         return [(target, gallery) for target, gallery in seen.targets if gallery.is_in_force(now_us)]
 
-    async def _why(self, stream_id: str) -> str:
-        seen = await self._look(stream_id)
+    async def _why(self, stream_id: str, model: str) -> str:
+        """Why nothing is searched: switched_off, other_model (that made the templates), expired, no_gallery."""
+        if model and await self._in_force(stream_id):
+            return "other_model"
+        seen = await self._look(stream_id, model)
         if seen.switch is None or not seen.switch.is_on(microseconds(self._clock.utc_s())):
             return "switched_off"
         return "expired" if seen.targets and not await self._in_force(stream_id) else "no_gallery"
 
-    async def _look(self, stream_id: str) -> _Seen:
+    async def _look(self, stream_id: str, model: str) -> _Seen:
         now_s = self._clock.monotonic_s()
-        known = self._seen.get(stream_id)
+        key = (stream_id, model)
+        known = self._seen.get(key)
         if known is not None and abs(now_s - known.read_s) < FRESH_S:
             return known
         async with self._store.reading() as connection:
             on = await switch.current(connection)
             now_us = microseconds(self._clock.utc_s())
             is_on = on is not None and on.is_on(now_us)
-            targets = await targets_of(connection, stream_id, now_us) if is_on else []
-        seen = self._seen[stream_id] = _Seen(now_s, on, tuple(targets))
-        self._seen.move_to_end(stream_id)
+            targets = await targets_of(connection, stream_id, now_us, model) if is_on else []
+        seen = self._seen[key] = _Seen(now_s, on, tuple(targets))
+        self._seen.move_to_end(key)
         while len(self._seen) > _STREAMS:
             self._seen.popitem(last=False)
         return seen
 
 
-async def targets_of(connection: AsyncConnection, stream_id: str, now_us: int) -> list[tuple[Target, Gallery]]:
-    """Galleries that may be searched in this stream now, each for a case; those without anybody enrolled are none."""
+async def targets_of(
+    connection: AsyncConnection, stream_id: str, now_us: int, model: str = ""
+) -> list[tuple[Target, Gallery]]:
+    """Galleries that may be searched in this stream now, each for a case; those without anybody enrolled are none.
+
+    model: of whose templates; empty: of any.
+    """
     case_ids = await _cases_of(connection, stream_id, now_us)
     if not case_ids:
         return []
     has_faces = (
         select(face_templates.c.template_id)
         .where(face_templates.c.gallery_id == face_galleries.c.gallery_id, face_templates.c.state == "enrolled")
+        .where(face_templates.c.model == model if model else true())
         .exists()
     )
     asked = select(face_galleries).where(
@@ -293,6 +318,25 @@ async def targets_of(connection: AsyncConnection, stream_id: str, now_us: int) -
             continue
         found += [(_target(gallery, case_id, *step), gallery) for case_id, step in running.items()]
     return found
+
+
+async def permitted(connection: AsyncConnection, probe: Probe, target: Target, now_us: int) -> Target:
+    """`target` as it stands in this transaction: what was read before may have ended since.
+
+    The roster answers for its step alone: what was filmed before the step began says nothing of who was there.
+    Raises: StateConflict: faces are off, gallery, case or step is over, or the stream is no longer of the case.
+    """
+    await switch.in_force(connection, now_us)
+    for found, _ in await targets_of(connection, probe.stream_id, now_us):
+        is_same = (found.gallery_id, found.case_id) == (target.gallery_id, target.case_id)
+        if not is_same or (found.gallery_kind == ROSTER and found.step_id != target.step_id):
+            continue
+        if found.gallery_kind == ROSTER:
+            asked = select(steps.c.started_us).where(steps.c.step_id == found.step_id)
+            if await moment_of(connection, probe, now_us) < int((await connection.execute(asked)).scalar() or 0):
+                break
+        return found
+    raise StateConflict("this may not be searched for here any more")
 
 
 def _target(gallery: Gallery, case_id: str, step_id: str | None, step_kind: str) -> Target:

@@ -1,6 +1,7 @@
 """Persons of a gallery: proposed by one, and, in a case's gallery, confirmed by another before a template is searched.
 
-Their keys are destroyed when they are refused or deleted. Sources: 个人信息保护法 art. 13, 29, 47.
+Their keys, and that of a template that is refused, are destroyed before the rows are deleted.
+Sources: 个人信息保护法 art. 13, 29, 47.
 """
 
 import secrets
@@ -39,6 +40,25 @@ class Who:
     basis: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Of a recording, seconds of its axis. approval_id: in force, which let it be looked at."""
+
+    recording_id: str
+    start_s: float
+    end_s: float
+    approval_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What faces were made from; it is not kept. made_of: photos, video, moment. sha256: of each file that was sent."""
+
+    made_of: str
+    sha256: tuple[str, ...]
+    moment: Moment | None = None
+
+
 def vector_name(template_id: str) -> str:
     """What a template's vector is sealed as."""
     return f"vector {template_id}"
@@ -50,7 +70,7 @@ def crop_name(template_id: str) -> str:
 
 async def propose(
     connection: AsyncConnection, actor: Actor, vault: Vault, gallery_id: str, who: Who, faces: Sequence[Enrolled],
-    most_persons: int,
+    source: Source, most_persons: int,
 ) -> tuple[Person, Sequence[Fact]]:  # fmt: skip
     """Into the roster at once; into a case's gallery once somebody else confirms.
 
@@ -58,7 +78,7 @@ async def propose(
     StateConflict: faces are off, the gallery is not in force, or full.
     """
     gallery = await the_gallery(connection, gallery_id)
-    await _in_force(connection, gallery, actor.now_us)
+    await check_in_force(connection, gallery, actor.now_us)
     known = await find(connection, Person, face_persons, actor.new_id("fper")) if actor.key else None
     if known is not None:
         return known, ()
@@ -94,8 +114,8 @@ async def propose(
         made.append({"template_id": template_id, "model": face.model, "quality": quality})
     body: dict[str, JsonValue] = {
         "gallery_id": gallery_id, "person_id": person.person_id, "is_new": is_new, "name": person.name,
-        "party": person.party, "officer_id": person.officer_id, "basis": values.paragraph("basis", who.basis, 1000),
-        "templates": made,
+        "party": person.party, "officer_id": person.officer_id, "templates": made,
+        "basis": values.paragraph("basis", who.basis, MOST_TEXT), **_told(source),
     }  # fmt: skip
     ids = (person.person_id, *(str(each["template_id"]) for each in made if isinstance(each, dict)))
     told = [of_gallery("PersonProposed", actor, gallery, ids, body)]
@@ -114,7 +134,7 @@ async def confirm(
     """
     person = await the_person(connection, person_id)
     gallery = await the_gallery(connection, person.gallery_id)
-    await _in_force(connection, gallery, actor.now_us)
+    await check_in_force(connection, gallery, actor.now_us)
     waiting = [each for each in await templates_of(connection, person_id) if each.state == "proposed"]
     if person.state not in STANDING or not waiting:
         raise StateConflict("nothing of this person waits for a second person")
@@ -126,7 +146,10 @@ async def confirm(
 async def refuse(
     connection: AsyncConnection, actor: Actor, vault: Vault, person_id: str, reason: str
 ) -> tuple[Person, Sequence[Fact]]:
-    """What waits of this person is deleted; who proposed may take it back so. Raises: as `confirm`, StorageError."""
+    """What waits of this person is deleted, its keys first; who proposed may take it back so.
+
+    Raises: as `confirm`, StorageError.
+    """
     person = await the_person(connection, person_id)
     gallery = await the_gallery(connection, person.gallery_id)
     waiting = [each for each in await templates_of(connection, person_id) if each.state == "proposed"]
@@ -137,6 +160,9 @@ async def refuse(
     if person.state == "proposed":
         await anyio.to_thread.run_sync(vault.shred_person, gallery.gallery_id, person_id)
         await _decide(connection, actor, person_id, "refused")
+    else:
+        for template_id in ids:
+            await anyio.to_thread.run_sync(vault.shred_one, gallery.gallery_id, person_id, template_id)
     of_them = face_templates.c.template_id.in_(ids)
     await galleries.forget(connection, of_them, face_suggestions.c.person_id == "")
     body: dict[str, JsonValue] = {
@@ -208,7 +234,8 @@ async def count(connection: AsyncConnection) -> int:
     return int(found.scalar() or 0)
 
 
-async def _in_force(connection: AsyncConnection, gallery: Gallery, now_us: int) -> None:
+async def check_in_force(connection: AsyncConnection, gallery: Gallery, now_us: int) -> None:
+    """Raises: StateConflict: faces are off, or this gallery is closed or over."""
     await switch.in_force(connection, now_us)
     if not gallery.is_in_force(now_us):
         raise StateConflict("this gallery is closed, or its time is over")
@@ -226,6 +253,17 @@ async def _check_room(connection: AsyncConnection, gallery: Gallery, most_person
         )
         if int((await connection.execute(standing_)).scalar() or 0) >= MOST_OF_CASE:
             raise StateConflict(f"a gallery of a case has {MOST_OF_CASE} persons at most: its parties, nobody else")
+
+
+def _told(source: Source) -> dict[str, JsonValue]:
+    """As PersonProposed has it."""
+    found: dict[str, JsonValue] = {"made_of": source.made_of, "sent": [*source.sha256]}
+    if (moment := source.moment) is not None:
+        found["approval_id"] = moment.approval_id
+        found["media"] = {
+            "recording_id": moment.recording_id, "start_s": round(moment.start_s, 3), "end_s": round(moment.end_s, 3)
+        }  # fmt: skip
+    return found
 
 
 async def _new(connection: AsyncConnection, actor: Actor, gallery: Gallery, who: Who) -> Person:

@@ -11,7 +11,7 @@ from pipeline.errors import ValueRefused
 
 AnswerKind: TypeAlias = Literal["suggested", "near", "unknown", "nothing_to_search"]
 LEAST_SIZE, MOST_SIZE = 32, 4096  # numbers of a vector
-_UNIT = 0.01  # how far a length may be from one
+_UNIT = 1e-3  # how far a length may be from one: as the search has it (models/face/search.py), or it could not be held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from cases.casework import values
 from cases.casework.actor import Actor
 from cases.casework.rows import all_of
 from cases.faces import galleries
-from cases.faces.galleries import of_reached_case, the_gallery
+from cases.faces.galleries import ROSTER, of_reached_case, the_gallery
 from cases.faces.people import the_person
 from cases.faces.rows import MOST_REASON, SUGGESTIONS, Opinion, Suggestion
 from cases.faces.shapes import Judged, Probe
@@ -65,10 +65,19 @@ class Counted:
 
 
 def id_of(probe: Probe, target: Target, person_id: str) -> str:
-    """The same for the same person in the same track."""
-    told = (probe.stream_id, probe.recording_id, probe.work_id, probe.track, target.gallery_id, target.case_id)
-    raw = hashlib.sha256("\x1f".join((*map(str, told), person_id)).encode()).hexdigest()
+    """The same for the same person in the same track; of the roster, in the same step."""
+    raw = hashlib.sha256("\x1f".join((*search_of(probe, target), person_id)).encode()).hexdigest()
     return f"fsug_{raw[:24]}"
+
+
+def search_of(probe: Probe, target: Target) -> tuple[str, ...]:
+    """What is one search in the log: a track and a gallery for a case; the roster answers each step apart.
+
+    A track by its number and its begin: a worker that begins anew counts from one again.
+    """
+    step = [str(target.step_id)] if target.gallery_kind == ROSTER else []
+    track = (probe.work_id, str(probe.track), f"{probe.start_s:.3f}")
+    return probe.stream_id, probe.recording_id, *track, target.gallery_id, target.case_id, *step
 
 
 def shot_name(suggestion_id: str) -> str:
@@ -81,6 +90,8 @@ async def suggest(
 ) -> tuple[str, Sequence[Fact]]:
     """Its id. A better picture of the same track takes the place of the one before, and tells nothing.
 
+    Not once somebody gave an opinion: all must have judged the same picture.
+
     Raises: ThingUnknown: the gallery or the person is gone meanwhile. StateConflict: the gallery is closed.
     """
     gallery = await the_gallery(connection, target.gallery_id)
@@ -90,8 +101,9 @@ async def suggest(
     suggestion_id = id_of(probe, target, person.person_id)
     known = select(face_suggestions.c.state).where(face_suggestions.c.suggestion_id == suggestion_id)
     before = (await connection.execute(known)).scalar()
+    is_judged = before is not None and (before != "open" or bool(await opinions_of(connection, suggestion_id)))
     sealed = None
-    if probe.shot and before in (None, "open", "split", "confirmed"):
+    if probe.shot and not is_judged:
         sealed = await anyio.to_thread.run_sync(
             vault.seal, gallery.gallery_id, person.person_id, shot_name(suggestion_id), probe.shot
         )
@@ -100,11 +112,12 @@ async def suggest(
             same = face_suggestions.c.suggestion_id == suggestion_id
             await connection.execute(update(face_suggestions).where(same).values(sealed_shot=sealed))
         return suggestion_id, ()
-    at_us = await _at_us(connection, probe, actor.now_us)
+    at_us = await moment_of(connection, probe, actor.now_us)
     body: dict[str, JsonValue] = {
         "suggestion_id": suggestion_id, "gallery_id": gallery.gallery_id, "gallery_kind": gallery.kind,
         "person_id": person.person_id, "name": person.name, "officer_id": person.officer_id,
         "step_id": target.step_id, "template_id": judged.template_id, "recording_id": probe.recording_id,
+        "track": probe.track,
         "start_s": round(probe.start_s, 3), "at_s": round(probe.at_s, 3), "end_s": round(probe.at_s, 3),
         "similarity": round(judged.similarity, 4), "second": round(judged.second, 4),
         "threshold": round(judged.bound.similarity, 4), "fmr": judged.bound.fmr, "one_in": judged.bound.one_in,
@@ -130,11 +143,11 @@ async def suggest(
 
 
 async def give_opinion(
-    connection: AsyncConnection, actor: Actor, suggestion_id: str, verdict: str, reason: str
+    connection: AsyncConnection, actor: Actor, vault: Vault, suggestion_id: str, verdict: str, reason: str
 ) -> tuple[Suggestion, Sequence[Fact]]:
-    """Said once by each. Two that agree decide; where two differ, a third does.
+    """Said once by each. Two that agree decide; where two differ, a third does. A rejected picture's key is destroyed.
 
-    Raises: ThingUnknown, ValueRefused. StateConflict: it is decided, or one said it already.
+    Raises: ThingUnknown, ValueRefused, StorageError. StateConflict: it is decided, or one said it already.
     """
     found = await the_suggestion(connection, suggestion_id)
     if verdict not in VERDICTS:
@@ -155,6 +168,7 @@ async def give_opinion(
     same = face_suggestions.c.suggestion_id == suggestion_id
     await connection.execute(update(face_suggestions).where(same).values(state=state, decided_us=decided_us))
     if state == "rejected":  # what was kept is the face of a stranger
+        await anyio.to_thread.run_sync(vault.shred_one, found.gallery_id, found.person_id, suggestion_id)
         await galleries.forget(connection, face_templates.c.template_id == "", same)
     body: dict[str, JsonValue] = {
         "suggestion_id": suggestion_id, "commitment": mine.commitment, "given": len(given), "state": state,
@@ -260,7 +274,8 @@ def _fact(kind: str, actor: Actor, found: Suggestion, ids: Sequence[str], body: 
     )  # fmt: skip
 
 
-async def _at_us(connection: AsyncConnection, probe: Probe, now_us: int) -> int:
+async def moment_of(connection: AsyncConnection, probe: Probe, now_us: int) -> int:
+    """When its best look was filmed."""
     asked = select(recordings.c.started_us).where(recordings.c.recording_id == probe.recording_id)
     began: int | None = (await connection.execute(asked)).scalar()
     return now_us if began is None else min(now_us, began + round(probe.at_s * 1e6))

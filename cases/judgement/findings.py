@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.appender import Stored
@@ -169,6 +169,7 @@ async def page(connection: AsyncConnection, question: Question, reached: ColumnE
                 newer.c.stream_id == findings.c.stream_id, newer.c.finding == findings.c.finding,
                 newer.c.state == findings.c.state,
                 newer.c.raised_us // ALIKE_US == findings.c.raised_us // ALIKE_US,
+                *_conditions(question, newer),  # one that is not asked for takes no other one's place
                 or_(
                     newer.c.raised_us > findings.c.raised_us,
                     and_(newer.c.raised_us == findings.c.raised_us, newer.c.finding_id > findings.c.finding_id),
@@ -187,20 +188,20 @@ async def page(connection: AsyncConnection, question: Question, reached: ColumnE
     return await all_of(connection, Finding, order)
 
 
-def _conditions(question: Question) -> list[ColumnElement[bool]]:
-    columns = {
-        findings.c.state: question.state, findings.c.group: question.group, findings.c.finding: question.finding,
-        findings.c.severity: question.severity, findings.c.stream_id: question.stream_id,
+def _conditions(question: Question, of: FromClause = findings) -> list[ColumnElement[bool]]:
+    """of: the table of findings, or another name for it."""
+    wanted = {
+        "state": question.state, "group": question.group, "finding": question.finding, "severity": question.severity,
+        "stream_id": question.stream_id,
     }  # fmt: skip
-    found: list[ColumnElement[bool]] = [column == wanted for column, wanted in columns.items() if wanted]
-    is_open = and_(findings.c.ended_us.is_(None), findings.c.state.in_(("new", "confirmed")))
+    found: list[ColumnElement[bool]] = [of.c[name] == value for name, value in wanted.items() if value]
+    is_open = and_(of.c.ended_us.is_(None), of.c.state.in_(("new", "confirmed")))
     if question.case_id:
         found.append(
             exists().where(
-                links.c.case_id == question.case_id, links.c.stream_id == findings.c.stream_id,
-                links.c.undone_us.is_(None),
+                links.c.case_id == question.case_id, links.c.stream_id == of.c.stream_id, links.c.undone_us.is_(None)
             )
-        )  # fmt: skip
+        )
     if question.is_open is not None:
         found.append(is_open if question.is_open else ~is_open)
     return found

@@ -4,6 +4,7 @@ All times are UTC seconds, the one axis of all streams of a step. Of several str
 heard it: what was said beside one whose microphone was silent, no other heard.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,7 +34,11 @@ BEFORE_S: Final = 30.0
 
 _SPEAKERS: Final[dict[str, Speaker]] = {"wearer": "officer", "other": "other"}
 _NO_STREAM, _NO_WORDS, _DOUBTFUL = "没有录像", "没有识别到说话", "识别存疑"
-_UNSEEN, _NO_MEDIA = "尚未识别", "音视频中断"
+_UNSEEN, _NO_MEDIA, _FOREIGN = "尚未识别", "音视频中断", "不是汉语"
+_FEWEST_LETTERS: Final = 4
+"""Of another script, in words that are not taken for Chinese: OK is said in Chinese too."""
+_LETTERS_A_SIGN: Final = 4  # that a word of one Chinese sign would have
+_CHINESE: Final = re.compile("[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +59,40 @@ class Source:
         return any(start_s <= at_s <= end_s for start_s, end_s in self.runs)
 
 
-class View:
-    """A step as it was heard between two times. stored: facts of its sources, in the order of the log."""
+class Heard:
+    """Facts of several recordings, in the order of the log, looked at once for every view of them."""
 
-    def __init__(self, sources: Sequence[Source], stored: Sequence[Stored], from_s: float, to_s: float) -> None:
+    def __init__(self, stored: Sequence[Stored]) -> None:
+        self._of_stream: dict[str | None, list[Stored]] = {}
+        for each in stored:
+            self._of_stream.setdefault(each.fact.stream_id, []).append(each)
+        self._of: dict[tuple[str, str], tuple[list[Stored], tuple[Said, ...]]] = {}
+
+    def of_stream(self, stream_id: str) -> Sequence[Stored]:
+        return self._of_stream.get(stream_id, ())
+
+    def of(self, source: Source) -> tuple[Sequence[Stored], tuple[Said, ...]]:
+        """Its own facts, and the words that count."""
+        key = source.stream_id, source.recording_id
+        if key not in self._of:
+            own = [each for each in self.of_stream(source.stream_id) if is_of_recording(source, each.fact)]
+            self._of[key] = own, words.chosen(words.spans_of(own))
+        return self._of[key]
+
+
+class View:
+    """A step as it was heard between two times."""
+
+    def __init__(self, sources: Sequence[Source], heard: Heard, from_s: float, to_s: float) -> None:
         self._sources = sources
         self._from_s = from_s
         self._to_s = to_s
-        of_stream: dict[str | None, list[Stored]] = {}
-        for each in stored:
-            of_stream.setdefault(each.fact.stream_id, []).append(each)
         self._said: dict[str, list[Said]] = {}
         self._unheard: dict[str, list[Unheard]] = {}
         self._wordless: set[str] = set()
         """Recordings in which no word was recognised: by themselves nobody knows whether anybody listened."""
         for source in sources:
-            own = [each for each in of_stream.get(source.stream_id, ()) if is_of_recording(source, each.fact)]
-            chosen = words.chosen(words.spans_of(own))
+            own, chosen = heard.of(source)
             said = [each for each in chosen if is_within(source, source.begin_s + each.start_s, from_s, to_s)]
             self._said[source.recording_id] = said
             self._unheard[source.recording_id] = list(_unheard(source, own, said, to_s))
@@ -165,6 +187,8 @@ def _unheard(source: Source, own: Sequence[Stored], said: Sequence[Said], to_s: 
     for each in said:
         if each.is_doubtful and each.correction is None:
             yield Unheard(source.begin_s + each.start_s, source.begin_s + each.end_s, _DOUBTFUL)
+        elif _is_foreign(each.text):
+            yield Unheard(source.begin_s + each.start_s, source.begin_s + each.end_s, _FOREIGN)
     for start_s, end_s, reason in (*_gaps(own), *_lost(own), *_interrupted(own), *_faults(own)):
         yield Unheard(source.begin_s + start_s, to_s if end_s is None else source.begin_s + end_s, reason)
 
@@ -215,6 +239,14 @@ def _faults(own: Sequence[Stored]) -> Iterator[_Span]:
         if each.fact.kind == "FindingRaised" and kind in SOUND_FAULTS:
             end = ends.get(str(each.fact.body.get("finding_id")))
             yield number(each.fact, "start_s"), None if end is None else number(end, "end_s"), SOUND_FAULTS[kind]
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether it is written in another script but for a few words: rules that are Chinese do not hear what it says."""
+    letters = sum(map(str.isalpha, text))
+    if letters < _FEWEST_LETTERS:
+        return False
+    return _LETTERS_A_SIGN * len(_CHINESE.findall(text)) < letters
 
 
 def _is_speech(fact: Fact) -> bool:

@@ -1,11 +1,12 @@
 """Many cases judged again at once, each in a process of its own: for consoles, and away from the media."""
 
-import functools
 import multiprocessing
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,8 @@ import anyio.to_thread
 from sqlalchemy import select
 
 from cases.judgement.book import Book
-from cases.judgement.measured import measured_again
-from cases.judgement.rejudge import Again, Kept, judged, kept_of
+from cases.judgement.measured import Measured
+from cases.judgement.rejudge import Again, Unread, judged, unread_of
 from cases.rules.laws import FOLDER as LAWS
 from cases.rules.ruleset import FOLDER, load
 from cases.store.engine import Store
@@ -45,33 +46,47 @@ async def judge_many(
     """What came of each, in their order. Nothing is told. Raises: RulesInvalid. ThingUnknown. WorkerFailed."""
     load(folder, laws)  # what is wrong with the rules is told here, once
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, _begin, (folder, laws)) as pool:
+    with ProcessPoolExecutor(processes, spawn, _begin, (data, folder, laws)) as pool:
         for at in range(0, len(case_ids), _AHEAD * processes):
             some = case_ids[at : at + _AHEAD * processes]
             waiting = []
             for case_id in some:
                 async with store.reading() as connection:
-                    kept = await kept_of(connection, case_id)
-                waiting.append((case_id, pool.submit(_judged, data, kept, now_s)))
+                    unread = await unread_of(connection, case_id)
+                waiting.append((case_id, pool.submit(_judged, unread, now_s)))
             for case_id, future in waiting:
                 yield case_id, await anyio.to_thread.run_sync(future.result)
 
 
-def _begin(folder: Path, laws: Path) -> None:
-    """In a new process: the rules, before the first case comes."""
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What a process of the pool has: the rules, and a process of its own for what was measured."""
+
+    book: Book
+    measured: Measured
+
+
+_BENCH: list[_Bench] = []
+_BEFORE_EXIT: Final = 10
+
+
+def _begin(data: Path, folder: Path, laws: Path) -> None:
+    """In a new process, before the first case comes."""
     os.nice(_NICE)
-    _book(folder, laws)
-    _FOLDERS.append((folder, laws))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    measured = Measured(data)
+    Finalize(None, measured.close, exitpriority=_BEFORE_EXIT)
+    _BENCH.append(_Bench(Book.of(load(folder, laws)), measured))
 
 
-_FOLDERS: list[tuple[Path, Path]] = []
+def _end_with_parent() -> None:
+    """A pool whose owner was killed would wait for work for ever: it holds the other end of its own queue."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
-@functools.cache
-def _book(folder: Path, laws: Path) -> Book:
-    return Book.of(load(folder, laws))
-
-
-def _judged(data: Path, kept: Kept, now_s: float) -> Again:
-    signals, measured = measured_again(data, kept.all_)
-    return judged(_book(*_FOLDERS[-1]), replace(kept, signals=signals, measured=measured), now_s)
+def _judged(unread: Unread, now_s: float) -> Again:
+    (bench,) = _BENCH
+    return judged(bench.book, unread.kept(*bench.measured.again(unread.all_)), now_s)

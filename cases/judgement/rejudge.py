@@ -1,8 +1,7 @@
 """A case judged again by the rules of now, from kept facts alone; what was told before stays, and stands beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +14,9 @@ from cases.facts import Fact, fact_of
 from cases.judgement import reading, verdicts
 from cases.judgement.book import Book
 from cases.judgement.findings import RAISED, event_of
-from cases.judgement.heard import Source, View
+from cases.judgement.heard import Heard, Source, View
 from cases.judgement.measured import UNMEASURED, Signals, is_same_signal, measured_again
+from cases.judgement.reading import Entry
 from cases.judgement.step_judge import StepJudge, StepOf, Told
 from cases.judgement.stream_judge import found
 from cases.judgement.verdicts import Standing, text
@@ -84,34 +84,48 @@ async def judge_again(store: Store, appender: Appender, book: Book, case_id: str
     Raises: ThingUnknown. StoreUnavailable. WorkerFailed.
     """
     async with store.reading() as connection:
-        kept = await kept_of(connection, case_id)
-    signals, measured = await anyio.to_thread.run_sync(measured_again, data, kept.all_)
-    again = await anyio.to_thread.run_sync(
-        partial(judged, book, replace(kept, signals=signals, measured=measured), now_s)
-    )
+        unread = await unread_of(connection, case_id)
+    signals, measured = await anyio.to_thread.run_sync(measured_again, data, unread.all_)
+    again = await anyio.to_thread.run_sync(lambda: judged(book, unread.kept(signals, measured), now_s))
     await appender.append([each if isinstance(each, Fact) else fact_of(each) for each in again.told])
     return again
 
 
-async def kept_of(connection: AsyncConnection, case_id: str) -> Kept:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A case as it stands in the store: small to give to another process, which then reads it."""
+
+    steps: Sequence[StepOf]
+    sources: Mapping[str, Sequence[Source]]
+    all_: Sequence[Source]
+    entries: Sequence[Entry]
+    verdicts: Sequence[Entry]
+
+    def kept(self, signals: Signals = (), measured: frozenset[str] = frozenset()) -> Kept:
+        stored, told = reading.stored_of(self.entries), reading.stored_of(self.verdicts)
+        return Kept(self.steps, self.sources, self.all_, stored, told, signals, measured)
+
+
+async def unread_of(connection: AsyncConnection, case_id: str) -> Unread:
     """Raises: ThingUnknown."""
     await the_case(connection, case_id)
-    steps = await reading.steps_of(connection, case_id)
-    sources = {step.step_id: await reading.sources_of(connection, steps, step) for step in steps}
-    all_ = await reading.recordings_of(connection, case_id)
-    stored = await reading.all_facts_of(connection, all_)
-    return Kept(steps, sources, all_, stored, await reading.verdicts_of(connection, case_id))
+    steps, attached = await reading.steps_of(connection, case_id), await reading.attached_of(connection, case_id)
+    entries = await reading.all_entries_of(connection, attached.whole())
+    told = await reading.verdict_entries_of(connection, case_id)
+    sources = {step.step_id: attached.sources(steps, step) for step in steps}
+    return Unread(steps, sources, attached.whole(), entries, told)
 
 
 def judged(book: Book, kept: Kept, now_s: float) -> Again:
     """Plain code: all that is said about one case, by these rules."""
     standing, told, changed = verdicts.standings(kept.verdicts), list[Told](), list[Change]()
+    heard = Heard(kept.stored)
     for step in kept.steps:
         before = standing.get(step.step_id, {})
-        judge = StepJudge(book, step, kept.sources[step.step_id], kept.stored, before)
+        judge = StepJudge(book, step, kept.sources[step.step_id], kept.stored, before, heard)
         told += judge.replay(now_s, {})
         changed += _changes(step, before, judge.standing)
-    hits = [(source, hit) for source in kept.all_ for hit in _hits(book, source, kept.stored)]
+    hits = [(source, hit) for source in kept.all_ for hit in _hits(book, source, heard)]
     raised = [event for each in kept.stored if (event := _raised(each.fact)) is not None]
     known = [event for event in raised if event.group == "conduct"]
     fresh = [(source, hit) for source, hit in hits if not any(_is_same(source, hit, event) for event in known)]
@@ -149,16 +163,16 @@ def _changes(step: StepOf, before: Mapping[str, Standing], after: Mapping[str, S
     return found_
 
 
-def _hits(book: Book, source: Source, stored: Sequence[Stored]) -> list[Hit]:
+def _hits(book: Book, source: Source, heard: Heard) -> list[Hit]:
     """Words and loud sounds of one recording in their order; corrected words as a person corrected them."""
     ((start_s, end_s),) = source.runs
     said: list[tuple[float, Utterance | FindingRaised]] = [
-        (each.start_s, each) for each in View([source], stored, start_s, end_s).utterances()
+        (each.start_s, each) for each in View([source], heard, start_s, end_s).utterances()
     ]
     loud: list[tuple[float, Utterance | FindingRaised]] = [
         (source.begin_s + event.start_s, event)
-        for each in stored
-        if each.fact.stream_id == source.stream_id and each.fact.kind == RAISED and text(each.fact, "group") == "sound"
+        for each in heard.of_stream(source.stream_id)
+        if each.fact.kind == RAISED and text(each.fact, "group") == "sound"
         if isinstance(event := event_of(each.fact), FindingRaised)
     ]
     listener, hits = book.listen(), list[Hit]()

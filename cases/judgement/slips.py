@@ -17,9 +17,12 @@ from pipeline.slips import Slips
 _KINDS: Final = frozenset((JUDGED, RAISED, ENDED))
 
 
-def place(data: Path, facts: Iterable[Fact]) -> None:
-    """Raises: StorageError."""
-    _slips(data).leave(b"".join(fact.entry(0) + b"\n" for fact in facts))
+def place(data: Path, case_id: str, facts: Iterable[Fact], at_us: int) -> None:
+    """at_us: when the case was judged: what was judged later stands last in the record, though no server ran between.
+
+    Raises: StorageError.
+    """
+    _slips(data).leave(b"".join(fact.entry(0) + b"\n" for fact in facts), f"{at_us:020}-{case_id}")
 
 
 def left(data: Path) -> list[tuple[Path, tuple[Fact, ...]]]:

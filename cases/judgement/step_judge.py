@@ -13,7 +13,17 @@ from cases.appender import Stored
 from cases.facts import Fact
 from cases.judgement import verdicts
 from cases.judgement.book import Automaton, Book
-from cases.judgement.heard import HOLES, Source, View, both_record, is_of_recording, is_within, number, utterance_of
+from cases.judgement.heard import (
+    HOLES,
+    Heard,
+    Source,
+    View,
+    both_record,
+    is_of_recording,
+    is_within,
+    number,
+    utterance_of,
+)
 from cases.judgement.verdicts import Standing
 from cases.rules.said import Utterance
 from cases.rules.verdicts import LATE, Judged, Verdict
@@ -50,9 +60,12 @@ class StepJudge:
 
     def __init__(
         self, book: Book, step: StepOf, sources: Sequence[Source], stored: Iterable[Stored],
-        standing: Mapping[str, Standing],
+        standing: Mapping[str, Standing], heard: Heard | None = None,
     ) -> None:  # fmt: skip
-        """stored: facts of the sources so far, in the order of the log; call `replay`. standing: by duty."""
+        """stored: facts of the sources so far, in the order of the log; call `replay`. standing: by duty.
+
+        heard: the same facts, where somebody looked at them already.
+        """
         self.step = step
         self.sources = tuple(sources)
         self.is_over = False
@@ -60,6 +73,7 @@ class StepJudge:
         self._book = book
         self._of_stream = {source.stream_id: source for source in sources}
         self._stored = list(stored)
+        self._heard = heard
         self._standing = dict(standing)
         self._automaton: Automaton = book.begin(step.kind, step.started_s)
         self._events: dict[str, Source] = {}
@@ -78,6 +92,7 @@ class StepJudge:
         if source is None or not is_of_recording(source, fact):
             return []
         self._stored.append(stored)
+        self._heard = None
         if fact.kind == HEARD:
             return self._hear(source, stored)
         if fact.kind == CORRECTED:
@@ -174,7 +189,8 @@ class StepJudge:
         return sorted(found, key=lambda pair: pair[0])
 
     def _view(self, now_s: float) -> View:
-        return View(self.sources, self._stored, self.step.started_s, self.step.ended_s or now_s)
+        heard = self._heard = self._heard or Heard(self._stored)
+        return View(self.sources, heard, self.step.started_s, self.step.ended_s or now_s)
 
     def _settled_s(self, now_s: float, behind: Mapping[str, float]) -> float:
         """Up to here all words are known: some seconds ago, or where every stream has told later ones."""
@@ -209,8 +225,12 @@ class StepJudge:
         before = self._standing.get(TWO_OFFICERS)
         if duty is None or (before is not None and before.verdict == Verdict.OBSERVED and not self._is_refuted(before)):
             return []
+        tracks: dict[tuple[object, ...], Fact] = {}
+        for fact in self._suggested():  # one face is one officer, whomever else it resembled
+            track = (fact.stream_id, *(fact.body.get(name) for name in ("recording_id", "start_s", "track")))
+            tracks.setdefault(track, fact)
         seen: dict[str, Fact] = {}
-        for fact in self._suggested():
+        for fact in tracks.values():
             seen.setdefault(verdicts.text(fact, "officer_id"), fact)
         if len(seen) < _OFFICERS:
             return []

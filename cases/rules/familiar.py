@@ -28,4 +28,4 @@ def pairs_of(texts: Iterable[str]) -> frozenset[str]:
 def count(signs: str, known: frozenset[str]) -> tuple[int, int]:
     """Pairs of neighbouring Chinese characters, and how many of them are known."""
     pairs = [run[at : at + 2] for run in _RUNS.findall(signs) for at in range(len(run) - 1)]
-    return len(pairs), sum(pair in known for pair in pairs)
+    return len(pairs), len([pair for pair in pairs if pair in known])

@@ -1,17 +1,20 @@
 """Groups of words, as rules name them: each once, from whatever file, with the groups and patterns in it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import re2  # type: ignore[import-untyped]  # it comes without types; used to compile alone
 import yaml
 
-from cases.rules.listening import Slot
 from cases.rules.nodes import File
 from cases.rules.notation import WayRefused, read_phrase
+from cases.rules.stretch import Slot
 
 DEEPEST: Final = 20
 LONGEST_PATTERN: Final = 200
+_TWICE = re.compile(r"\((?:\?:)?(?:\\.|\[[^\]]*\]|[^\\()\[\]|])(?:[*+]|\{\d+,\})\??\)(?:[*+]|\{\d+,\})")
+"""(x+)+: harmless in RE2, but it says no more than x+, and whoever writes it means something else."""
 MOST_PATTERN_BYTES: Final = 1 << 18  # of RE2's program; a counted repetition of a group soon needs more
 
 
@@ -90,6 +93,9 @@ def _phrase(file: File, text: str, node: yaml.Node) -> set[str]:
 def _pattern(file: File, pattern: str, node: yaml.Node) -> set[str]:
     if not pattern or len(pattern) > LONGEST_PATTERN:
         file.tell(node, f"a pattern of {len(pattern)} signs", f"write 1 to {LONGEST_PATTERN}")
+        return set()
+    if _TWICE.search(pattern):
+        file.tell(node, "a repetition of a repetition", "repeat once, (证+)+ as 证+; elsewhere it could take for ever")
         return set()
     options = re2.Options()
     options.max_mem = MOST_PATTERN_BYTES

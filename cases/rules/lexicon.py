@@ -6,7 +6,7 @@ four may lose a sign. Only phrases that share three neighbouring sounds with the
 costs what it shares with the lexicon and not what the lexicon holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ _SLACK = 2  # signs of text looked at beyond the phrase's own length, at its end
 _LOOK_BACK = 8  # signs before the new ones in which a phrase may begin
 _BITS = 12  # of the number of a sound; there are some 250
 _MOST_SIGNS = 30_000  # kept with their numbers; more than the characters in use
+_MOST_SHORT = 100_000  # words of two signs, or three, whose likeness is kept: some 10 MB
 _NO_SOUND = (1 << _BITS) - 1  # of signs that sound like none of any phrase
 
 
@@ -52,29 +53,31 @@ class Lexicon:
         self._costs = Costs()
         self._codes: dict[str, int] = {}
         self._known = _Codes(self._codes)
-        self._words: dict[int, list[int]] = {}
-        self._threes: dict[int, dict[int, list[tuple[int, int, str]]]] = {}  # by the last two sounds, then the first
+        self._short_ones: dict[str, tuple[tuple[int, float], ...]] = {}
+        self._pairs: dict[int, tuple[list[int], dict[int, list[tuple[int, int, str]]]]] = {}
+        """By two sounds: phrases of these two; and of more, by the sound before them."""
         for index, phrase in enumerate(self._phrases):
             codes = [self._codes.setdefault(sound(sign), len(self._codes)) for sign in phrase]
             if len(phrase) == 2:
-                self._words.setdefault(codes[0] << _BITS | codes[1], []).append(index)
+                self._pairs.setdefault(codes[0] << _BITS | codes[1], ([], {}))[0].append(index)
                 continue
             left = len(phrase) - _lost(len(phrase))
             looked_at = _text(codes) if left > 3 and left == len(phrase) - 1 else ""
             for first, second, third in _threes(len(phrase)):
-                by_first = self._threes.setdefault(codes[second] << _BITS | codes[third], {})
+                _, by_first = self._pairs.setdefault(codes[second] << _BITS | codes[third], ([], {}))
                 by_first.setdefault(codes[first], []).append((index, first, looked_at))
 
-    def scan(self, signs: str, since: int = 0) -> dict[int, list[Hit]]:
+    def scan(self, signs: str, since: int = 0, idle: Container[int] = ()) -> dict[int, list[Hit]]:
         """Hits by phrase, those alone that end behind `since`; of overlapping ones the best.
 
-        What is misheard is not looked for within phrases of three signs or more that are there to the letter.
+        What is misheard is not looked for within phrases of three signs or more that are there to the letter. Of those
+        that are `idle` nobody needs to know where they are misheard; what is found of the others is the same.
         """
         found: dict[int, list[Hit]] = {}
-        near = self._candidates(signs, since, found)
+        near = self._candidates(signs, since, found, idle)
         covered = self._exact(signs, since, near, found)
         for index, starts in near.items():
-            if hits := self._hits(self._phrases[index], signs, starts, since, covered):
+            if index not in idle and (hits := self._hits(self._phrases[index], signs, starts, since, covered)):
                 found[index] = hits
         if covered:
             found = {
@@ -84,7 +87,9 @@ class Lexicon:
             }
         return found
 
-    def _candidates(self, signs: str, since: int, found: dict[int, list[Hit]]) -> dict[int, list[int]]:
+    def _candidates(
+        self, signs: str, since: int, found: dict[int, list[Hit]], idle: Container[int]
+    ) -> dict[int, list[int]]:
         """Phrases of which three sounds in a row, but for one between, are in the text, with where they would begin.
 
         One sign more may stand between two of the three. Phrases of two signs go to `found`.
@@ -94,24 +99,30 @@ class Lexicon:
         codes = [known[sign] for sign in signs[base:]]
         sounds = _text(codes)
         near: dict[int, list[int]] = {}
-        words, threes = self._words, self._threes
+        pairs = self._pairs
         for last in range(1, len(codes)):
             code = codes[last]
             if code == _NO_SOUND:
                 continue
             for second in (last - 1, last - 2) if last > 1 else (0,):
-                key = codes[second] << _BITS | code
-                if key in words and base + last >= since:
-                    self._short(words[key], signs, base + second, base + last, found)
-                by_first = threes.get(key)
-                if by_first is None:
+                pair = pairs.get(codes[second] << _BITS | code)
+                if pair is None:
+                    continue
+                words, by_first = pair
+                if words and base + last >= since:
+                    self._short(words, signs, base + second, base + last, found)
+                if not by_first:
                     continue
                 for first in (second - 1, second - 2):
-                    if first < 0:
+                    if first < 0 or (longer := by_first.get(codes[first])) is None:
                         continue
-                    for index, offset, heard in by_first.get(codes[first], ()):
+                    for index, offset, heard in longer:
                         start = first - offset
-                        if not heard or _is_in_order(heard, sounds[max(start - 1, 0) : start + len(heard) + _SLACK]):
+                        if (
+                            not heard
+                            or index in idle
+                            or _is_in_order(heard, sounds[start - 1 if start > 0 else 0 : start + len(heard) + _SLACK])
+                        ):
                             near.setdefault(index, []).append(base + start)
         return near
 
@@ -132,22 +143,34 @@ class Lexicon:
 
     def _short(self, indices: list[int], signs: str, first: int, second: int, found: dict[int, list[Hit]]) -> None:
         """Phrases of two signs, at these two of the text."""
-        costs, most = self._costs, tolerance(2)
-        between = PUT_IN if second - first == 2 else 0.0
-        if between and signs[first + 1] in _DENIALS:
-            return
+        said = signs[first : second + 1]
+        near = self._short_ones.get(said)
+        if near is None:
+            if len(self._short_ones) >= _MOST_SHORT:
+                self._short_ones.clear()
+            near = self._short_ones[said] = self._near_short(indices, said)
+        for index, cost in near:
+            hit = Hit(first, second + 1, cost, 2)
+            hits = found.setdefault(index, [])
+            if not hits or hits[-1].end <= first:
+                hits.append(hit)
+            elif cost < hits[-1].cost:
+                hits[-1] = hit
+
+    def _near_short(self, indices: list[int], said: str) -> tuple[tuple[int, float], ...]:
+        """Which of these phrases of two signs the outer signs of `said` may be, and what each differs."""
+        costs, most, near = self._costs, tolerance(2), list[tuple[int, float]]()
+        between = PUT_IN if len(said) == 3 else 0.0
+        if between and said[1] in _DENIALS:
+            return ()
         for index in indices:
             phrase = self._phrases[index]
-            cost = costs[phrase[0] + signs[first]] + costs[phrase[1] + signs[second]] + between
-            if cost and signs[first : second + 1] in self._familiar:
+            cost = costs[phrase[0] + said[0]] + costs[phrase[1] + said[-1]] + between
+            if cost and said in self._familiar:
                 cost += ANOTHER_WORD
             if cost <= most:
-                hit = Hit(first, second + 1, cost, 2)
-                hits = found.setdefault(index, [])
-                if not hits or hits[-1].end <= first:
-                    hits.append(hit)
-                elif cost < hits[-1].cost:
-                    hits[-1] = hit
+                near.append((index, cost))
+        return tuple(near)
 
     def _hits(self, phrase: str, signs: str, starts: list[int], since: int, covered: set[int]) -> list[Hit]:
         length = len(phrase)
@@ -238,23 +261,31 @@ def _threes(length: int) -> list[tuple[int, int, int]]:
 
 def _text(codes: Sequence[int]) -> str:
     """Sounds as a text of one sign each, so that they are searched as fast as text is."""
-    return "".join(chr(code + 1) for code in codes)
+    return "".join(map(chr, codes))
 
 
 def _is_in_order(sounds: str, text: str) -> bool:
     """Whether the sounds, but for one, come in their order in `text`."""
-    if len(set(sounds).difference(text)) > 1:
-        return False
-    return any(_comes(sounds[:at] + sounds[at + 1 :], text) for at in range(len(sounds)))
-
-
-def _comes(sounds: str, text: str) -> bool:
-    at = 0
+    ends, at = [0], 0  # behind so many of them, as far to the left as they may be
     for each in sounds:
         at = text.find(each, at) + 1
         if not at:
+            break
+        ends.append(at)
+    else:
+        return True
+    begin = len(text)  # of those behind the one that is left out, as far to the right as they may be
+    for each in reversed(sounds[len(ends) :]):
+        begin = text.rfind(each, 0, begin)
+        if begin < 0:
             return False
-    return True
+    for left_out in range(len(ends) - 1, -1, -1):
+        if ends[left_out] <= begin:
+            return True
+        begin = text.rfind(sounds[left_out], 0, begin)
+        if begin < 0:
+            return False
+    return False
 
 
 def _lost(length: int) -> int:

@@ -5,8 +5,8 @@ of a step and finds, with each utterance, the ways that it completes. A sentence
 with what takes it up again, whatever was said between and whoever the labels say it was.
 """
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Final
 
 import re2  # type: ignore[import-untyped]  # it comes without types; used by finditer alone
@@ -14,6 +14,7 @@ import re2  # type: ignore[import-untyped]  # it comes without types; used by fi
 from cases.rules.lexicon import Hit, Lexicon
 from cases.rules.plain import ENDS, Plain, plain
 from cases.rules.said import Speaker, Utterance
+from cases.rules.stretch import Match, Slot, Stretch, Way
 
 JOINED_S: Final = 8.0  # between the end of one utterance and the beginning of the next of the same speaker
 MOST_SIGNS: Final = 160  # of one stretch, looked at together; a longer utterance is taken in pieces
@@ -30,97 +31,12 @@ _SURE_NEGATION = 0.2
 _LONGEST_PATTERN = 24  # signs before the new ones in which what fits a pattern may begin
 _PATTERN_LENGTH = 4  # what a pattern counts for, in signs, beside phrases
 
+_MOST_IDLE = 1000  # sets of owners that are done, each some kilobytes; far more than the orders in which steps go
+_NOBODY: Final[frozenset[str]] = frozenset()
+_ALL: Final = ""  # no owner has this name
+
 Chain = tuple[tuple[int, int], ...]  # the number of a slot, and the signs that may stand before it
 Chains = tuple[Chain, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Any of these. patterns: RE2 expressions over the plain signs."""
-
-    phrases: frozenset[str]
-    patterns: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """gap: signs that may stand before it."""
-
-    slot: Slot
-    gap: int
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """owner: whose it is; use: `way`, `hint`, `never` … as its owner calls it. chains: all of them, in any order."""
-
-    owner: str
-    use: str
-    chains: tuple[tuple[Link, ...], ...]
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A way in the stretch. score: 0..1, 1 where every sign is the very sign. parts: where its phrases stand."""
-
-    way: Way
-    score: float
-    start: int
-    end: int
-    parts: tuple[Hit, ...]
-
-    @property
-    def is_sure(self) -> bool:
-        """Said, as far as words tell. The shorter the way, the more of it must be there: two signs sound like many."""
-        length = sum(part.length for part in self.parts)
-        least = 0.96 if length <= 3 else 0.8 if length == 4 else 0.75
-        return self.score >= least
-
-
-@dataclass(slots=True)
-class Stretch:
-    """signs: of all pieces; ends: where sentences begin anew; joins: where an utterance begins."""
-
-    signs: str = ""
-    ends: set[int] = field(default_factory=set)
-    joins: list[tuple[int, Utterance]] = field(default_factory=list)
-    slots: dict[int, list[Hit]] = field(default_factory=dict)
-    nevers: list[Match] = field(default_factory=list)
-    said_until_s: float = float("-inf")
-
-    def between(self, first: int, end: int) -> tuple[Utterance, ...]:
-        """The utterances that signs `first` to `end` are of, each once."""
-        found: list[Utterance] = []
-        for number, (start, utterance) in enumerate(self.joins):
-            until = self.joins[number + 1][0] if number + 1 < len(self.joins) else len(self.signs)
-            if start < end and until > first and utterance not in found:
-                found.append(utterance)
-        return tuple(found)
-
-    def is_broken(self, first: int, end: int) -> bool:
-        """Whether a sentence or an utterance begins within the signs."""
-        return any(first < at < end for at in self.ends) or any(first < at < end for at, _ in self.joins)
-
-    def forget(self, signs: int) -> None:
-        """The first `signs` of it."""
-        if signs <= 0:
-            return
-        self.signs = self.signs[signs:]
-        self.ends = {end - signs for end in self.ends if end > signs}
-        before = [(start - signs, utterance) for start, utterance in self.joins]
-        past = [each for each in before if each[0] <= 0]
-        self.joins = ([(0, past[-1][1])] if past and self.signs else []) + [each for each in before if each[0] > 0]
-        self.slots = {
-            slot: kept
-            for slot, hits in self.slots.items()
-            if (kept := [_moved(hit, signs) for hit in hits if hit.start >= signs])
-        }
-        self.nevers = [
-            Match(m.way, m.score, m.start - signs, m.end - signs, tuple(_moved(part, signs) for part in m.parts))
-            for m in self.nevers
-            if m.start >= signs
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +76,6 @@ class Matcher:
         for each, number in self._slots.items():
             for phrase in each.phrases:
                 self._slots_of[index[phrase]].append(number)
-        self._patterns = self._compiled()
         self._ways_of: dict[int, list[int]] = {}
         self._wanted: list[frozenset[int]] = []
         for number, (_, chains) in enumerate(self._ways):
@@ -168,16 +83,20 @@ class Matcher:
             self._wanted.append(wanted)
             for slot in wanted:
                 self._ways_of.setdefault(slot, []).append(number)
+        owners = self._owners()
+        self._owned, self._shared = self._owned_by(owners)
+        self._patterns = self._compiled(owners)
+        self._idle: dict[frozenset[str], frozenset[int]] = {}
 
     def extend(
-        self, stretch: Stretch, signs: str, ends: frozenset[int], utterance: Utterance, done: Container[str]
+        self, stretch: Stretch, signs: str, ends: frozenset[int], utterance: Utterance, done: Set[str]
     ) -> list[Match]:
         """Puts the signs at the stretch's end; the ways that they complete, not void, of no owner that is `done`."""
         since = len(stretch.signs)
         stretch.joins.append((since, utterance))
         stretch.ends |= {end + since for end in ends}
         stretch.signs += signs
-        nevers, found = self._matches(stretch, since, self._scan(stretch, since), done)
+        nevers, found = self._matches(stretch, since, self._scan(stretch, since, done), done)
         stretch.nevers += nevers
         return [match for match in found if not self._is_void(match, stretch)]
 
@@ -192,19 +111,58 @@ class Matcher:
     def _number(self, slot: Slot) -> int:
         return self._slots.setdefault(slot, len(self._slots))
 
-    def _compiled(self) -> list[tuple["re2._Regexp", tuple[int, ...]]]:
+    def _owners(self) -> dict[int, frozenset[str]]:
+        """Who needs each slot; what denies or turns a sentence is needed by all, and so by one who is never done."""
+        owners: dict[int, set[str]] = {each: {_ALL} for each in (self._negation, self._but_not, self._turns)}
+        for (way, _), wanted in zip(self._ways, self._wanted, strict=True):
+            for slot in wanted:
+                owners.setdefault(slot, set()).add(way.owner)
+        return {slot: frozenset(each) for slot, each in owners.items()}
+
+    def _compiled(
+        self, owners: Mapping[int, frozenset[str]]
+    ) -> list[tuple["re2._Regexp", tuple[int, ...], frozenset[str]]]:
+        """Each pattern, its slots and who needs it."""
         by_pattern: dict[str, list[int]] = {}
         for slot, number in self._slots.items():
             for pattern in slot.patterns:
                 by_pattern.setdefault(pattern, []).append(number)
-        return [(re2.compile(pattern), tuple(slots)) for pattern, slots in by_pattern.items()]
+        return [
+            (re2.compile(pattern), tuple(slots), frozenset[str]().union(*(owners[slot] for slot in slots)))
+            for pattern, slots in by_pattern.items()
+        ]
 
-    def _scan(self, stretch: Stretch, since: int) -> set[int]:
+    def _owned_by(
+        self, of_slots: Mapping[int, frozenset[str]]
+    ) -> tuple[dict[str, frozenset[int]], list[tuple[int, frozenset[str]]]]:
+        """Phrases that one owner alone needs, by owner, and those that several do."""
+        owned: dict[str, set[int]] = {}
+        shared: list[tuple[int, frozenset[str]]] = []
+        for phrase, slots in enumerate(self._slots_of):
+            owners = frozenset[str]().union(*(of_slots[slot] for slot in slots))
+            if len(owners) == 1:
+                owned.setdefault(next(iter(owners)), set()).add(phrase)
+            else:
+                shared.append((phrase, owners))
+        return {owner: frozenset(phrases) for owner, phrases in owned.items()}, shared
+
+    def _idle_of(self, done: Set[str]) -> frozenset[int]:
+        """Phrases that no owner needs who is not done."""
+        key = frozenset(done)
+        idle = self._idle.get(key)
+        if idle is None:
+            if len(self._idle) >= _MOST_IDLE:
+                self._idle.clear()
+            alone = frozenset[int]().union(*(self._owned.get(owner, frozenset()) for owner in key))
+            idle = self._idle[key] = alone | {phrase for phrase, owners in self._shared if owners <= key}
+        return idle
+
+    def _scan(self, stretch: Stretch, since: int, done: Set[str]) -> set[int]:
         """The slots that have something new."""
         signs, slots = stretch.signs, stretch.slots
         new: set[int] = set()
         ends = [end for end in stretch.ends if since - _LONGEST_HIT < end < len(signs)]
-        for phrase, found in self._lexicon.scan(signs, since).items():
+        for phrase, found in self._lexicon.scan(signs, since, self._idle_of(done)).items():
             hits = [hit for hit in found if not any(hit.start < end < hit.end for end in ends)] if ends else found
             if not hits:
                 continue
@@ -212,8 +170,10 @@ class Matcher:
             for number in self._slots_of[phrase]:
                 slots.setdefault(number, []).extend(hits)
         base = max(since - _LONGEST_PATTERN, 0)
-        recent = signs[base:] if self._patterns else ""
-        for pattern, numbers in self._patterns:
+        recent = signs[base:]
+        for pattern, numbers, owners in self._patterns:
+            if owners <= done:
+                continue
             for place in pattern.finditer(recent):
                 if base + place.end() > since and place.end() > place.start():
                     hit = Hit(base + place.start(), base + place.end(), 0.0, _PATTERN_LENGTH)
@@ -222,9 +182,7 @@ class Matcher:
                         slots.setdefault(number, []).append(hit)
         return new
 
-    def _matches(
-        self, stretch: Stretch, since: int, new: set[int], done: Container[str]
-    ) -> tuple[list[Match], list[Match]]:
+    def _matches(self, stretch: Stretch, since: int, new: set[int], done: Set[str]) -> tuple[list[Match], list[Match]]:
         ways = {way for slot in new for way in self._ways_of.get(slot, ())}
         nevers: list[Match] = []
         found: list[Match] = []
@@ -295,7 +253,7 @@ class Listener:
         self._stretches: dict[tuple[str, str], Stretch] = {}
         self._cut: dict[tuple[str, str], Utterance] = {}  # the last sentence without an end, by stream and speaker
 
-    def feed(self, utterance: Utterance, done: Container[str] = ()) -> list[Heard]:
+    def feed(self, utterance: Utterance, done: Set[str] = _NOBODY) -> list[Heard]:
         """What it completes, best first. done: owners that need not be looked for."""
         key = (utterance.stream_id, utterance.speaker)
         stretch = self._stretches.pop(key, None)
@@ -322,7 +280,7 @@ class Listener:
         return heard
 
     def _taken_up(
-        self, utterance: Utterance, words: Plain, stretch: Stretch, done: Container[str]
+        self, utterance: Utterance, words: Plain, stretch: Stretch, done: Set[str]
     ) -> list[Heard]:  # fmt: skip
         """What the utterance completes of sentences that were cut and do not stand right before it in its stretch."""
         heard: list[Heard] = []
@@ -388,7 +346,3 @@ def _voids(never: Match, match: Match, stretch: Stretch) -> bool:
 
 def _overlap(one: Hit, other: Hit) -> bool:
     return one.start < other.end and other.start < one.end
-
-
-def _moved(hit: Hit, signs: int) -> Hit:
-    return Hit(hit.start - signs, hit.end - signs, hit.cost, hit.length)

@@ -1,11 +1,14 @@
 """Text as phrases are looked for in it: signs alone, in one form, and where its sentences end."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 ENDS: Final = frozenset("。！？!?；;")
+_SENTENCE: Final = re.compile("[。！？!?；;]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,8 @@ class Plain:
 
 @lru_cache(maxsize=16)  # procedure and conduct ask for the same one after another
 def plain(text: str) -> Plain:
-    kept: list[str] = []
-    ends: set[int] = set()
-    for sign in unicodedata.normalize("NFKC", text).casefold():
-        if sign.isalnum():
-            kept.append(sign)
-        elif sign in ENDS:
-            ends.add(len(kept))
-    return Plain("".join(kept), frozenset(ends))
+    *sentences, last = (
+        "".join(filter(str.isalnum, said)) for said in _SENTENCE.split(unicodedata.normalize("NFKC", text).casefold())
+    )
+    ends = accumulate(map(len, sentences))
+    return Plain("".join((*sentences, last)), frozenset(ends))

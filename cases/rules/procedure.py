@@ -74,7 +74,8 @@ class Procedure:
         self._listener = Listener(rules.procedure_matcher)
         self._answers = Listener(rules.answer_matcher)
         self._seen = rules.seen_matcher
-        self._done: set[str] = set()
+        self._done = {way.owner for way in rules.procedure_ways} - self._cases.keys() - rules.moments.keys()
+        """Owners that need not be listened for: duties of other kinds of step, and what was heard already."""
         self._pairs: list[tuple[float, int, int]] = []  # 3 numbers an utterance
         self._is_over = False
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from cases.rules.listening import Matcher, Slot, Way
+from cases.rules.listening import Matcher
+from cases.rules.stretch import Slot, Way
 
 LANGUAGE: Final = 2
 """Of the notation and of how it is matched. It is part of a set's version: another reading is another judgement."""

@@ -12,10 +12,10 @@ from cases.rules.familiar import pairs_of
 from cases.rules.groups import Groups
 from cases.rules.laws import FOLDER as LAWS
 from cases.rules.laws import Laws, cited, load_laws
-from cases.rules.listening import Link, Slot, Way
 from cases.rules.nodes import File
 from cases.rules.notation import WayRefused, read_way
 from cases.rules.rules import CONDUCT, LANGUAGE, SEVERITIES, SOUNDS, ConductRule, Duty, RuleSet
+from cases.rules.stretch import Link, Slot, Way
 from pipeline.errors import RulesInvalid
 
 __all__ = ["FOLDER", "ConductRule", "Duty", "RuleSet", "load"]
@@ -74,6 +74,7 @@ class _Reading:
         steps = self._step_kinds()
         procedure = self._roots("procedure", _SET_FIELDS)
         conduct = self._roots("conduct", _CONDUCT_FILE_FIELDS)
+        self._refuse()  # what a file lacks because another cannot be read is no mistake of it
         for file, fields in (*procedure, *conduct):
             self._groups.collect(file, fields)
         version = self._version()
@@ -88,8 +89,7 @@ class _Reading:
             self._each(file, fields, "conduct", lambda f, node: self._conduct_rule(f, node, version))
         self._check_relations()
         self._groups.check()
-        if mistakes := [mistake for file in self._files for mistake in file.mistakes]:
-            raise RulesInvalid(sorted(mistakes))
+        self._refuse()
         return RuleSet(
             version=version,
             label=self._label,
@@ -104,6 +104,10 @@ class _Reading:
             resumes=self._words.get("resumes"),
             familiar=pairs_of([*self._laws.texts, *self._groups.phrases]),
         )
+
+    def _refuse(self) -> None:
+        if mistakes := [mistake for file in self._files for mistake in file.mistakes]:
+            raise RulesInvalid(sorted(mistakes))
 
     def _file(self, path: Path) -> File:
         file = File(path, str(path))

@@ -55,6 +55,7 @@ class FlowWatch:
         self._keys: deque[int] = deque(maxlen=8)
         self._group: list[int] = []
         self._group_s = 0.0
+        self._is_learned = False
         self._begun_s: float | None = None
         self._learned_s = 0.0
 
@@ -99,8 +100,10 @@ class FlowWatch:
         bits = sum(size for _, size in self._units) * 8 / _BITS_S
         gone_s = at_s - self._learned_s
         if at_s - begun_s < _LEARN_S or not self._usual_rate:
-            self._learn(at_s, rate, bits, gone_s / _BITS_S)
+            if not self._is_learned:  # behind a gap an encoder settles too, and may be a thin one now
+                self._learn(at_s, rate, bits, gone_s / _BITS_S)
             return None
+        self._is_learned = True
         rate_share, bits_share = rate / self._usual_rate, bits / max(self._usual_bits, 1.0)
         is_starved = bits_share <= bounds["bits_share_max"] and bits <= bounds["kbit_s_max"] * 1000
         is_fed = bits_share > bounds["bits_share_max_leave"] or bits > bounds["kbit_s_max"] * 1000

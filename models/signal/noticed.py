@@ -9,7 +9,7 @@ Measures: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """finding: its kind, as configs/rules/signal.yaml names it. is_end: it is over.
+    """finding: its kind, as configs/rules/signal/ names it. is_end: it is over.
 
     at_s: when it began or ended, in seconds of the stream's axis; earlier than when that was known.
     confidence: 0..1; how far beyond the bound, not a probability.
@@ -35,6 +35,11 @@ class Lasting:
         self._since_s: float | None = None
         self._measures: Measures = ()
         self._confidence = 0.0
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing lasts and nothing is about to begin: what is not on then changes nothing."""
+        return not self.is_open and self._since_s is None
 
     def feed(
         self, at_s: float, is_on: bool | None, confidence: float = 1.0, measures: Measures = (), *,

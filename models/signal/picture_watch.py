@@ -7,8 +7,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.signal.bounds import Bounds
 from models.signal.flow_watch import FROZEN
+from models.signal.hanging import Hanging
 from models.signal.noticed import Lasting, Measures, Noticed
 from models.signal.pictures import PictureRow
 
@@ -33,7 +37,7 @@ class PictureWatch:
         "blurred": frozenset(
             {"structure_min", "contrast_min", "mean_min", "sharp_max", "sharp_max_leave", "sharp_of_edged_max"}
         ),
-        "upside_down": frozenset({"turned_min", "margin_min"}),
+        "upside_down": frozenset({"turned_min", "turned_min_leave", "agreed_min", "agreed_twice_min"}),
     }  # fmt: skip
 
     def __init__(self, bounds: Bounds) -> None:
@@ -42,6 +46,8 @@ class PictureWatch:
         self._before: PictureRow | None = None
         self._before_s = 0.0
         self._moved: deque[float] = deque(maxlen=_PAIRS)
+        turned = self._kinds["upside_down"].bounds
+        self._hanging = Hanging(turned["agreed_min"], turned["agreed_twice_min"])
 
     def feed(self, at_s: float, row: PictureRow) -> list[Noticed]:
         """at_s: of the picture; not before the last one."""
@@ -52,6 +58,45 @@ class PictureWatch:
             self._moved.append(row.changed)
         self._before, self._before_s = row, at_s
         return [each for each in found if each is not None]
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing lasts and nothing is about to begin."""
+        return self._hanging.is_calm and all(each.is_calm for each in self._lasting.values())
+
+    def restless(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of rows (n, fields), as `PictureRow.values` gives them, must be fed one by one even where it `is_calm`.
+
+        All in which a kind may be on, and maybe more. What is not among them begins nothing: see `pass_over`.
+        """
+        row = dict(zip(PictureRow.names(), rows.T, strict=True))
+        kinds = {name: kind.bounds for name, kind in self._kinds.items()}
+        spread = row["high"] - row["low"]
+        covered, blurred, frozen = kinds["lens_covered"], kinds["blurred"], kinds["frozen"]
+        is_bare = (row["structure"] <= covered["structure_max"]) & (row["sharp"] <= covered["sharp_max"])
+        is_covered = (is_bare | (spread <= covered["spread_max"])) & (row["mean"] <= covered["mean_max"])
+        is_there = (row["structure"] >= blurred["structure_min"]) & (spread >= blurred["contrast_min"])
+        most_sharp = np.minimum(blurred["sharp_max"], row["edged"] * blurred["sharp_of_edged_max"])
+        is_blurred = is_there & (row["mean"] >= blurred["mean_min"]) & (row["sharp"] <= most_sharp)
+        is_still = (row["motion"] <= frozen["motion_max"]) & _may_have_moved(row["changed"], frozen["moved_min"])
+        is_frozen = (
+            (row["motion"] >= 0)
+            & (row["structure"] >= frozen["structure_min"])
+            & ((row["same"] >= frozen["same_min"]) | is_still)
+        )
+        is_turned = self._hanging.restless(row["turn"], row["agreed"], kinds["upside_down"]["turned_min"])
+        is_clipped = row["clipped"] >= kinds["over_exposed"]["clipped_min"]
+        is_black = row["high"] <= kinds["black"]["high_max"]
+        return np.asarray(is_black | is_covered | is_clipped | is_blurred | is_frozen | is_turned, np.bool_)
+
+    def pass_over(self, at_s: float, rows: NDArray[np.float64]) -> None:
+        """As feeding these (n, fields), none of them `restless`, where it `is_calm`. at_s: of the last."""
+        names = PictureRow.names()
+        for turn, agreed, back in rows[:, [names.index(each) for each in ("turn", "agreed", "back")]].tolist():
+            self._hanging.feed(turn, agreed, back, False)
+        changed = rows[:, names.index("changed")]
+        self._moved.extend(changed[changed >= 0][-_PAIRS:].tolist())
+        self._before, self._before_s = PictureRow.from_values(rows[-1].tolist()), at_s
 
     def gap(self, at_s: float) -> None:
         """What comes next does not follow what came before `at_s`."""
@@ -143,15 +188,26 @@ class PictureWatch:
         )  # fmt: skip
 
     def _upside_down(self, at_s: float, row: PictureRow) -> Noticed | None:
-        """The picture before is found again in this one, turned by 180 degrees and not as it was: it was turned over.
+        """Key frames are found again in one another, turned: what adds up beyond a bound hangs upside down.
 
         Which way up a stream is from its beginning cannot be known so; it is taken to be upright.
         """
         bounds = self._kinds["upside_down"].bounds
         lasting = self._lasting["upside_down"]
-        if row.turned < bounds["turned_min"] or row.turned - row.straight < bounds["margin_min"]:
+        degrees = self._hanging.feed(row.turn, row.agreed, row.back, lasting.is_open)
+        if degrees is None:
             return None
-        return lasting.feed(at_s, not lasting.is_open, row.turned, _measures(row, "turned", "straight"), is_sure=True)
+        turned = abs(degrees)
+        is_on = _side(turned >= bounds["turned_min"], turned < bounds["turned_min_leave"])
+        sure = _beyond(bounds["agreed_twice_min"], row.agreed)
+        return lasting.feed(at_s, is_on, sure, (("turned", turned), ("agreed", row.agreed)))
+
+
+def _may_have_moved(changed: NDArray[np.float64], least: float) -> NDArray[np.bool_]:
+    """Before which rows all but one of `_PAIRS` pairs of pictures may have moved; where too few are known: it may."""
+    is_still = np.concatenate([np.zeros(_PAIRS, np.int64), (changed >= 0) & (changed < least)])
+    before = np.concatenate([[0], np.cumsum(is_still)])
+    return np.asarray(before[_PAIRS:-1] - before[: -_PAIRS - 1] <= 1, np.bool_)
 
 
 def _side(is_on: bool, is_off: bool) -> bool | None:

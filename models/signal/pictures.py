@@ -5,12 +5,14 @@ body cameras burn in the time: a covered lens under a sharp clock is covered all
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Final, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from models.signal.turns import TurnMeter
 
 Luma: TypeAlias = NDArray[np.uint8]
 """(height, width); limited or full range; of more than 8 bits the upper 8."""
@@ -22,8 +24,6 @@ SMALLEST: Final = 16
 _SIDE: Final = 480
 _CELLS: Final = 16  # a longer side is cut into this many cells, in which edges are looked for
 _TILES: Final = 48  # and into this many tiles, whose mean light is compared with the tiles around
-_SOUGHT: Final = 96  # px of the longer side, in which the picture before is looked for
-_EVEN: Final = 12.0  # levels above which a contrast counts no more
 _CHANGE: Final = 4.0  # levels of a tile; coding anew takes up to 4 (QP 40)
 _BAND: Final = 8  # the eighth above and below that is left out
 _CLIP: Final = 232  # limited range clips at 235, and coding takes some of it back
@@ -45,8 +45,10 @@ class PictureRow:
     differ from those around. edged: share of cells with an edge in them; sharp: with a sharp one.
 
     Beside the key frame before, and -1 where there is none: motion: levels by which the tile that changed most did;
-    changed: share of tiles that did by more than 4; same: share of pixels that did not at all; straight, turned: how
-    well the picture's middle is found again in the one before, as it is and turned by 180 degrees (correlation, 0..1).
+    changed: share of tiles that did by more than 4; same: share of pixels that did not at all.
+
+    Beside one of the three key frames before, whatever was missed between: turn: degrees by which it is turned, 0..360;
+    agreed: places in the picture that say so, 0 where it is not found again; back: which of them, 1 is the one before.
     """
 
     mean: float
@@ -59,8 +61,9 @@ class PictureRow:
     motion: float = -1.0
     changed: float = -1.0
     same: float = -1.0
-    straight: float = -1.0
-    turned: float = -1.0
+    turn: float = 0.0
+    agreed: float = 0.0
+    back: float = 0.0
 
     def values(self) -> tuple[float, ...]:
         """In the order of the fields."""
@@ -73,9 +76,12 @@ class PictureRow:
     @classmethod
     def from_values(cls, values: Sequence[float]) -> "PictureRow":
         """Raises: ValueError: not as many as there are fields."""
-        if len(values) != len(cls.names()):
-            raise ValueError(f"{len(values)} numbers of a picture, {len(cls.names())} are wanted")
+        if len(values) != _NUMBERS:
+            raise ValueError(f"{len(values)} numbers of a picture, {_NUMBERS} are wanted")
         return cls(*values)
+
+
+_NUMBERS: Final = len(fields(PictureRow))
 
 
 class PictureMeter:
@@ -83,19 +89,21 @@ class PictureMeter:
 
     def __init__(self) -> None:
         self._previous: Thumb | None = None
+        self._turns = TurnMeter()
 
     def measure(self, luma: Luma) -> PictureRow:
         """Raises: ValueError: a side is shorter than 16 px."""
         row, self._previous = measure(luma, self._previous)
-        return row
+        turn = self._turns.measure(_middle(self._previous))
+        return replace(row, turn=turn.degrees, agreed=float(turn.agreed), back=float(turn.back))
 
     def gap(self) -> None:
-        """What comes next does not follow what came."""
+        """What comes next does not follow what came; the place may be found again all the same."""
         self._previous = None
 
 
 def measure(luma: Luma, previous: Thumb | None) -> tuple[PictureRow, Thumb]:
-    """The row of one picture, and what the next is compared with. previous: of another size counts as none.
+    """The row of one picture, but its turn, and what the next is compared with. previous: of another size is none.
 
     Raises: ValueError: a side is shorter than 16 px.
     Source: width of edges as a measure of blur: Marziliano et al., ICIP 2002.
@@ -138,30 +146,11 @@ def _edges(middle: Luma, longer: int) -> tuple[float, float]:
     return float(is_edge.mean()), float((is_edge & (steepest * width >= contrast)).mean())
 
 
-def _beside(middle: Luma, tiles: NDArray[np.float32], before: Luma) -> tuple[float, float, float, float, float]:
-    """motion, changed, same, straight, turned."""
+def _beside(middle: Luma, tiles: NDArray[np.float32], before: Luma) -> tuple[float, float, float]:
+    """motion, changed, same."""
     difference = np.abs(tiles - _fit(before, _TILES))
     same = 1 - cv2.countNonZero(cv2.absdiff(middle, before)) / middle.size
-    now, then = _outlined(middle), _outlined(before)
-    height, width = now.shape
-    sought = now[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    straight, turned = _found(sought, then), _found(sought, np.ascontiguousarray(then[::-1, ::-1]))
-    return float(difference.max()), float((difference > _CHANGE).mean()), same, straight, turned
-
-
-def _outlined(middle: Luma) -> NDArray[np.float32]:
-    """What stands out from its surroundings, all of it alike: else a few lamps at night would decide alone."""
-    small = _fit(middle, _SOUGHT).astype(np.float32)
-    around = cv2.blur(small, (9, 9), borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(np.clip(small - around, -_EVEN, _EVEN), np.float32)
-
-
-def _found(sought: NDArray[np.float32], where: NDArray[np.float32]) -> float:
-    """The best correlation over all places, 0..1; 0 where there is nothing to compare."""
-    if float(sought.std()) < 1.0 or float(where.std()) < 1.0:
-        return 0.0
-    best = float(cv2.matchTemplate(where, sought, cv2.TM_CCOEFF_NORMED).max())
-    return min(1.0, max(0.0, best)) if np.isfinite(best) else 0.0
+    return float(difference.max()), float((difference > _CHANGE).mean()), same
 
 
 def _middle(plane: NDArray[Number]) -> NDArray[Number]:

@@ -2,15 +2,37 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.signal.blow import Blow
 from models.signal.bounds import Bounds
-from models.signal.loud import OFF, Alarm, Answer, Blow, Crowd, Judge, RaisedVoice, between, beyond
+from models.signal.loud import (
+    OFF,
+    Alarm,
+    Answer,
+    Crowd,
+    Judge,
+    RaisedVoice,
+    SoundTable,
+    Voices,
+    between,
+    beyond,
+    lately,
+)
 from models.signal.noticed import Lasting, Noticed
 from models.signal.sounds import ROW_S, Samples, SoundRow
 
 _ROWS: Final = 4
+_FEW: Final = 16
+"""Rows that are judged sooner one by one than as columns."""
+_FOLLOWS_S: Final = ROW_S * 1.5
+"""Between two rows: what is further off does not follow."""
 _LONG_GAP_S: Final = 10.0
 """A finding that is open may go on behind a gap of this length."""
 
@@ -49,18 +71,17 @@ class SoundWatch:
         self._clipped = limits["sound_clipped"]
         self._cut = limits["sound_cut"]
         self._drowned = limits["sound_drowned"]
+        self._voice, self._blow = RaisedVoice(limits["shouting"]), Blow(limits["bang"])
+        self._alarm, self._crowd = Alarm(limits["alarm"]), Crowd(limits["crowd"])
         self._loud: dict[str, Judge] = {
-            "shouting": RaisedVoice(limits["shouting"]),
-            "bang": Blow(limits["bang"]),
-            "alarm": Alarm(limits["alarm"]),
-            "crowd": Crowd(limits["crowd"]),
-        }
+            "shouting": self._voice, "bang": self._blow, "alarm": self._alarm, "crowd": self._crowd,
+        }  # fmt: skip
         self._rows: deque[SoundRow] = deque(maxlen=_ROWS)
 
     def feed(self, row: SoundRow) -> list[Noticed]:
         """What began or ended by now. row: not before the last one; one that does not follow it begins anew."""
         found: list[Noticed] = []
-        if self._rows and row.at_s - self._rows[-1].at_s > ROW_S * 1.5:
+        if self._rows and row.at_s - self._rows[-1].at_s > _FOLLOWS_S:
             found += self.gap(self._rows[-1].at_s + ROW_S, row.at_s)
         self._rows.append(row)
         rows = list(self._rows)
@@ -74,10 +95,48 @@ class SoundWatch:
         if answers["sound_cut"][0] or self._lasting["sound_cut"].is_open:
             answers["bang"] = answers["sound_drowned"] = OFF
         for finding, (is_on, confidence, measures) in answers.items():
-            at_s = rows[-2].at_s if finding == "bang" and len(rows) > 1 else row.at_s
-            if (told := self._lasting[finding].feed(at_s, is_on, confidence, measures)) is not None:
+            if (told := self._lasting[finding].feed(row.at_s, is_on, confidence, measures)) is not None:
                 found.append(told)
         return found
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing lasts and nothing is about to begin."""
+        return all(each.is_calm for each in self._lasting.values())
+
+    def past(self, rows: NDArray[np.float64]) -> "Past":
+        """Of a whole recording's rows (n, 33), as `SoundRow.values` gives them: what need not be fed one by one."""
+        table: SoundTable = dict(zip(SoundRow.names(), rows.T, strict=True))
+        follows = np.concatenate([[False], np.diff(rows[:, 0]) <= _FOLLOWS_S])
+        voices = self._voice.voices(table, follows & np.concatenate([[False], follows[:-1]]))
+        silent = np.asarray(-table["level_db"] >= -self._kinds["sound_missing"].bounds["level_max_leave"], np.bool_)
+        restless = ~follows | voices.is_odd | self._faulty(table)
+        missing, begins = _Missing(self._kinds["sound_missing"].bounds), np.flatnonzero(~follows).tolist()
+        for first, last in pairwise([*begins, len(rows)]):
+            missing.gap()
+            restless[missing.pass_over(table, silent, first, last)] = True
+        for judge in (self._blow, self._alarm, self._crowd):
+            restless |= judge.restless(table)
+        return Past(rows, table, voices, silent, restless)
+
+    def pass_over(self, past: "Past", first: int, last: int) -> None:
+        """As feeding rows `first` up to before `last`, none of them restless, where it `is_calm`."""
+        self._rows.extend(SoundRow.from_values(row) for row in past.rows[first:last][-_ROWS:].tolist())
+        self._missing.pass_over(past.table, past.silent, first, last)
+        self._voice.pass_over(past.voices, first, last)
+        self._crowd.pass_over(past.table, first, last)
+
+    def _faulty(self, rows: SoundTable) -> NDArray[np.bool_]:
+        """All rows with which sound may be clipped, cut or drowned."""
+        clipped, cut, drowned = self._clipped, self._cut, self._drowned
+        is_loud = (rows["peak"] >= clipped["peak_min"]) & (rows["tonal"] <= clipped["tonal_max"])
+        is_flat = is_loud & (rows["flat"] >= clipped["flat_min"])
+        is_sure = is_flat & (rows["flat"] >= clipped["sure_flat_min"])
+        is_clipped = (lately(is_flat, _ROWS).sum(axis=0) >= clipped["rows_min"]) | lately(is_sure, _ROWS).any(axis=0)
+        drops = np.where(rows["level_db"] >= cut["level_min"], np.maximum(rows["drops"], 0), 0)
+        is_cut = lately(drops, _ROWS).sum(axis=0) >= cut["drops_min"]
+        is_drowned = (rows["floor_db"] >= drowned["floor_min"]) & (rows["voiced"] <= drowned["voiced_max"])
+        return np.asarray(is_clipped | is_cut | is_drowned, np.bool_)
 
     def gap(self, at_s: float, until_s: float | None = None) -> list[Noticed]:
         """What comes next does not follow what came before at_s. What is open stays so behind a gap that is short."""
@@ -120,6 +179,32 @@ class SoundWatch:
         return (False if drops < bounds["drops_min_leave"] else None), 0.0, ()
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Rows of a whole recording. silent: those that may be. restless: with these something may begin; the others
+    change only what is usual."""
+
+    rows: NDArray[np.float64]
+    table: SoundTable
+    voices: Voices
+    silent: NDArray[np.bool_]
+    restless: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """What `_Missing` wants of a row."""
+
+    at_s: float
+    level_db: float
+    edge_db: float
+    zero: float
+
+    @classmethod
+    def of(cls, rows: SoundTable, at: int) -> "_Silence":
+        return cls(*(float(rows[name][at]) for name in ("at_s", "level_db", "edge_db", "zero")))
+
+
 class _Missing:
     """Digital silence. A device that mutes what is quiet fades into it, and is given longer."""
 
@@ -131,7 +216,7 @@ class _Missing:
         self._is_abrupt = False
         self._muting_until_s = -1.0
 
-    def judge(self, row: SoundRow) -> Answer:
+    def judge(self, row: "SoundRow | _Silence") -> Answer:
         bounds = self._bounds
         is_on = between(-row.level_db, -bounds["level_max"], -bounds["level_max_leave"])
         is_abrupt = row.edge_db >= bounds["edge_min"]
@@ -153,6 +238,31 @@ class _Missing:
         if not is_sure and row.at_s - self._silent_since_s < bounds["muting_s"]:
             return None, 0.0, ()
         return True, 1.0 if row.level_db < -100 else 0.8, measures
+
+    def pass_over(self, rows: SoundTable, silent: NDArray[np.bool_], first: int, last: int) -> list[int]:
+        """As judging rows `first` up to before `last`. Returns those with which it is on: of the `silent` ones some."""
+        is_on: list[int] = []
+        at = first
+        for place in [*(np.flatnonzero(silent[first:last]) + first).tolist(), last]:
+            while at < place and (self._silent_since_s is not None or place - at < _FEW):
+                self.judge(_Silence.of(rows, at))
+                at += 1
+            if at < place:
+                self._pass_over_heard(rows, at, place)
+            if place < last and self.judge(_Silence.of(rows, place))[0]:
+                is_on.append(place)
+            at = place + 1
+        return is_on
+
+    def _pass_over_heard(self, rows: SoundTable, first: int, last: int) -> None:
+        """Rows behind one that was heard too."""
+        is_abrupt = rows["edge_db"][first:last] >= self._bounds["edge_min"]
+        is_muted = (rows["zero"][first:last] > 0) & ~is_abrupt
+        behind = np.flatnonzero(np.concatenate([[self._is_muted], is_muted[:-1]]))
+        if len(behind):
+            self._muting_until_s = float(rows["at_s"][first + behind[-1]]) + self._bounds["muting_for_s"]
+        self._is_muted, self._is_abrupt = bool(is_muted[-1]), bool(is_abrupt[-1])
+        self._heard_s += ROW_S * (last - first)
 
     def gap(self) -> None:
         """What comes next does not follow."""

@@ -63,7 +63,10 @@ _KEY_EVERY_S: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a file is. length_s: to the end of its last picture. looked: pictures in which faces were sought."""
+    """What a file is. length_s: to the end of its last picture. looked: pictures in which faces were sought.
+
+    added_right, added_below: of the copy, beyond what it is made of: 1 where that has an odd side, else 0.
+    """
 
     width: int
     height: int
@@ -71,6 +74,8 @@ class Seen:
     pictures: int
     looked: int
     broken: int
+    added_right: int = 0
+    added_below: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ def find(source: BinaryIO, detector: FaceDetector, tell: Tell, threads: int = 1)
 def blur(source: BinaryIO, target: BinaryIO, covers: Sequence[Cover], note: str, tell: Tell, threads: int = 1) -> Seen:
     """Every picture that can be decoded, at its time, what is covered hidden; sound as it is.
 
-    target: can be sought in. note: stands in the file as its comment.
+    H.264 as everybody plays it has even sides: where a picture has none, its last column or row stands there twice, and
+    the comment says so. target: can be sought in. note: stands in the file as its comment.
     Raises: av.error.FFmpegError, ValueError: the file cannot be read or written.
     """
     mosaic, pictures, length_s = Mosaic(), 0, 0.0
@@ -123,16 +129,18 @@ def blur(source: BinaryIO, target: BinaryIO, covers: Sequence[Cover], note: str,
         av.open(target, mode="w", format="mp4", options={"fflags": "+bitexact"}) as out,
     ):
         video = _video_of(box, threads)
-        out.metadata["comment"] = note
         coded = _coded(out, video, threads)
+        size = (video.width, video.height)
+        right, below = coded.width - size[0], coded.height - size[1]
+        out.metadata["comment"] = f"{note}{_added(right, below)}"
         sounds: dict[Stream, Stream] = {each: out.add_stream_from_template(each) for each in box.streams.audio}
         pictures_of = _Pictures(box, video, tuple(sounds))
         for frame in pictures_of:
-            at_s, size = _time_of(frame), (coded.width, coded.height)
-            planes = _planes_of(frame, size)
+            at_s = _time_of(frame)
+            planes = _planes_of(frame, size, (coded.width, coded.height))
             boxes = [(each.name, found) for each in covers if (found := each.path.box_at(at_s)) is not None]
             mosaic.cover(planes, boxes, at_s)
-            for packet in coded.encode(_frame_of(planes, size, frame, video)):
+            for packet in coded.encode(_frame_of(planes, (coded.width, coded.height), frame, video)):
                 out.mux(packet)
             pictures, length_s = pictures + 1, at_s + float(pictures_of.step)
             tell({"at_s": at_s})
@@ -144,7 +152,13 @@ def blur(source: BinaryIO, target: BinaryIO, covers: Sequence[Cover], note: str,
             _carry(sound, sounds, out)
     if not pictures:
         raise ValueError("no picture")
-    return Seen(*size, length_s, pictures, 0, pictures_of.broken)
+    return Seen(*size, length_s, pictures, 0, pictures_of.broken, right, below)
+
+
+def _added(right: int, below: int) -> str:
+    """In words, for the file's comment."""
+    sides = [name for name, count in (("column", right), ("row", below)) if count]
+    return f"; last {' and '.join(sides)} doubled, for even sides" if sides else ""
 
 
 class _Pictures:
@@ -192,13 +206,12 @@ def _video_of(box: InputContainer, threads: int) -> VideoStream:
 
 
 def _coded(out: OutputContainer, video: VideoStream, threads: int) -> VideoStream:
-    """The stream of the copy: size, shape of pixels, colours and clock as they are in `video`."""
+    """The stream of the copy: size (made even), shape of pixels, colours and clock as they are in `video`."""
     rate = video.average_rate or Fraction(25)
     coded = out.add_stream("libx264", rate=rate, options=_OPTIONS)
-    if video.width % 2 or video.height % 2:
-        raise ValueError("codec or picture size not allowed")
     context, known = coded.codec_context, video.codec_context
-    coded.width, coded.height, coded.pix_fmt = video.width, video.height, "yuv420p"
+    coded.width, coded.height = video.width + video.width % 2, video.height + video.height % 2
+    coded.pix_fmt = "yuv420p"
     coded.time_base = context.time_base = video.time_base or Fraction(1, 90_000)
     context.gop_size = max(1, round(rate * _KEY_EVERY_S))
     context.thread_count = threads
@@ -220,17 +233,26 @@ def _time_of(frame: VideoFrame) -> float:
     return 0.0 if frame.time is None else float(frame.time)
 
 
-def _planes_of(frame: VideoFrame, size: tuple[int, int]) -> list[Plane]:
-    """Copies: later pictures are made from the decoder's own."""
+def _planes_of(frame: VideoFrame, size: tuple[int, int], even: tuple[int, int]) -> list[Plane]:
+    """Copies: later pictures are made from the decoder's own. size: of all pictures; even: what it is filled up to."""
     name = frame.format.name
     if name not in _PLANAR or (frame.width, frame.height) != size:
         full = {"src_color_range": frame.color_range, "dst_color_range": frame.color_range}
         frame = frame.reformat(width=size[0], height=size[1], format="yuv420p", **full)
     steps = ((1, 1), (2, 2), (2, 2))
     return [
-        Plane(_values_of(plane, size[0] // wide, size[1] // high).copy(), wide, high)
+        Plane(_filled(_values_of(plane, -(-size[0] // wide), -(-size[1] // high)), even[0] // wide, even[1] // high),
+              wide, high)
         for plane, (wide, high) in zip(frame.planes, steps, strict=True)
     ]  # fmt: skip
+
+
+def _filled(values: Values, width: int, height: int) -> Values:
+    """A copy, its last column and row again where it is smaller. What is doubled is hidden with what it doubles: a
+    value of colour, and so a box (mosaic.py), covers both.
+    """
+    high, wide = values.shape
+    return np.pad(values, ((0, height - high), (0, width - wide)), "edge")
 
 
 def _values_of(plane: VideoPlane, width: int, height: int) -> Values:

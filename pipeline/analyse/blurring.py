@@ -45,7 +45,10 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """length_s: to the end of the last picture. looked: pictures in which faces were sought."""
+    """length_s: to the end of the last picture. looked: pictures in which faces were sought.
+
+    added_right, added_below: of a copy, columns and rows beyond what it is made of, which had an odd side.
+    """
 
     width: int
     height: int
@@ -53,6 +56,8 @@ class Film:
     pictures: int
     looked: int
     broken: int
+    added_right: int = 0
+    added_below: int = 0
 
 
 class Blurring:
@@ -164,4 +169,4 @@ def _refusal(kind: object, why: object) -> OnRecordError:
         return ModelFailed(str(why))
     if kind == "disk":
         return StorageError(f"the copy cannot be written ({why}); check the disk")
-    return CodecUnsupported("its pictures cannot be decoded, or encoded anew (H.264, H.265, AV1; sides of even length)")
+    return CodecUnsupported("its pictures cannot be decoded, or encoded anew (H.264, H.265, AV1)")

@@ -7,9 +7,12 @@ a report with an older token is refused, so a worker that was frozen and wakes u
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from pipeline.events import Event
+
+MOST_TAKEN: Final = 64
+"""Reports and ends that a desk takes at once: one sync of the disk is for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +145,13 @@ class DeskBoard(Protocol):
         """
         ...
 
-    async def take(self) -> Report | Ended:
-        """The next one, in the order in which each lease told them; waits. The same one comes until it is `taken`.
+    async def take(self) -> Sequence[Report | Ended]:
+        """What is told, in the order in which each lease told it, at most MOST_TAKEN; waits for the first.
 
-        One task takes. A "failed" comes as the report and then as `Ended`.
+        The same come again until they are `taken`. One task takes. A "failed" comes as the report and then as `Ended`.
         """
         ...
 
-    async def taken(self, item: Report | Ended) -> None:
+    async def taken(self, items: Sequence[Report | Ended]) -> None:
         """What `take` gave is kept; it does not come again."""
         ...

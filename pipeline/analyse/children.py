@@ -15,6 +15,7 @@ from anyio.abc import ByteReceiveStream, Process
 
 from pipeline.analyse.local_board import LocalBoard
 from pipeline.analyse.pipe_desk import serve_pipe
+from pipeline.clock import AwakeClock, Clock
 from pipeline.errors import WorkerFailed
 
 log = structlog.get_logger(__name__)
@@ -29,19 +30,21 @@ _STILL_S: Final = 1.0
 _START_S: Final = 60.0
 """From the start of a worker to its first word: a large model is loaded in this time."""
 _GRACE_S: Final = 3.0
+_WATCH_S: Final = 0.25
 
 
 class _Noticed(ByteReceiveStream):
     """A pipe that says when something came last."""
 
-    def __init__(self, stream: ByteReceiveStream) -> None:
-        self.last_s = anyio.current_time()
+    def __init__(self, stream: ByteReceiveStream, clock: Clock) -> None:
+        self.last_s = clock.monotonic_s()
         self.has_begun = False
         self._stream = stream
+        self._clock = clock
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         data = await self._stream.receive(max_bytes)
-        self.last_s = anyio.current_time()
+        self.last_s = self._clock.monotonic_s()
         self.has_begun = True
         return data
 
@@ -58,9 +61,10 @@ class WorkerChildren:
 
     def __init__(
         self, count: int, lease_s: float, board: LocalBoard, order: Callable[[str], bytes],
-        is_wanted: Callable[[], bool],
+        is_wanted: Callable[[], bool], clock: Clock,
     ) -> None:  # fmt: skip
         self._still_s = lease_s + _STILL_S
+        self._clock = AwakeClock(clock)
         self.alive = 0
         self.restarts = 0
         self._count = count
@@ -107,7 +111,7 @@ class WorkerChildren:
         try:
             if process.stdin is None or process.stdout is None:
                 raise WorkerFailed("a worker has no pipes")
-            noticed = _Noticed(process.stdout)
+            noticed = _Noticed(process.stdout, self._clock)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, process, noticed)
                 await process.stdin.send(self._order(name) + b"\n")
@@ -123,8 +127,8 @@ class WorkerChildren:
         return code
 
     async def _watch(self, process: Process, noticed: _Noticed) -> None:
-        while anyio.current_time() - noticed.last_s < (self._still_s if noticed.has_begun else _START_S):
-            await anyio.sleep(0.25)
+        while self._clock.monotonic_s() - noticed.last_s < (self._still_s if noticed.has_begun else _START_S):
+            await anyio.sleep(_WATCH_S)
         log.error("a worker said nothing for too long and is ended", pid=process.pid)
         process.kill()
 
@@ -132,6 +136,8 @@ class WorkerChildren:
 async def _ended(process: Process) -> int:
     """SIGTERM, and SIGKILL where that is not enough. Only ever on a child of ours that still runs."""
     if process.returncode is None:
+        if process.stdin is not None:
+            await process.stdin.aclose()  # nobody answers it any more: it must not wait to give its leases back
         process.terminate()
         with anyio.move_on_after(_GRACE_S):
             await process.wait()

@@ -12,10 +12,12 @@ class Continuity:
 
     def __init__(self) -> None:
         self._end_s: float | None = None
+        self._known_to_s: float | None = None  # what feeds before this one gave
         self._is_first = True
 
     def begun(self) -> None:
         """A feed begins: it may tell again what is known, and may leave out what passed meanwhile."""
+        self._known_to_s = self._end_s
         self._is_first = True
 
     def missed(self, unit: Unit) -> tuple[float, float] | None:
@@ -26,9 +28,13 @@ class Continuity:
         return None
 
     def is_new(self, unit: Unit) -> bool:
-        """Whether it was not given yet; it counts as given then."""
-        if self._end_s is not None and unit.pts_s + unit.duration_s / 2 < self._end_s:
+        """Whether no feed before gave it; it counts as given then. Within a feed pictures may come before others that
+        are shown earlier (B-frames): all are new.
+        """
+        if self._known_to_s is not None and unit.pts_s + unit.duration_s / 2 < self._known_to_s:
+            self._is_first = False  # it begins with what is known, so nothing lies between
             return False
-        self._end_s = unit.pts_s + unit.duration_s
+        end_s = unit.pts_s + unit.duration_s
+        self._end_s = end_s if self._end_s is None else max(self._end_s, end_s)
         self._is_first = False
         return True

@@ -2,7 +2,7 @@
 
 Every recorded second with sound is seen by each stage once: live where a worker follows, else from the recording. What
 a live worker missed is an AnalysisGap, and becomes work as soon as its media is in a closed segment. Facts of a report
-are told first; when they are on the medium the mark that its span is done is written, and the report is let go.
+are told at once; the mark that its span is done is written when they are on the medium (keeping.py).
 Owned by the event loop's thread; `run` must run. Knows no transport, no model and no socket.
 """
 
@@ -19,6 +19,7 @@ import structlog
 from pipeline.analyse.board import DeskBoard, Ended, Report, Work
 from pipeline.analyse.captions import Captions
 from pipeline.analyse.coverage import Coverage, Span
+from pipeline.analyse.keeping import Keeping
 from pipeline.analyse.marks import Mark, Marks
 from pipeline.analyse.open_findings import OpenFindings
 from pipeline.analyse.rows import Rows
@@ -55,6 +56,8 @@ _MOST_SPANS: Final = 2000
 """Spans that are on the board or wait for their media; more are found again by the next look at the recordings."""
 _MOST_SEEN: Final = 5000
 _RETRY_S: Final = 1.0
+_MOST_AT_ONCE: Final = 16
+"""Of them on the board: workers read recordings as fast as they can, and what is live must find room beside them."""
 _OFFER_AGAIN_S: Final = 10.0
 """A board that lost its memory gets everything anew."""
 
@@ -75,6 +78,8 @@ class _Live:
     """Holes before this are told, or were none."""
     is_offered: bool = False
     is_done: bool = False
+    is_lost: bool = False
+    """Nobody has it, and nobody can do it any more."""
     over_s: float | None = None
 
 
@@ -102,9 +107,8 @@ class Desk:
         self.gap_s = 0.0
         self.eased: dict[str, AnalysisEased] = {}
         self._board = board
-        self._outlet = outlet
+        self._keeping = Keeping(outlet, marks, rows)
         self._marks = marks
-        self._rows = rows
         self._archive = archive
         self._clock = clock
         self._emit = emit
@@ -122,6 +126,11 @@ class Desk:
     def waiting(self) -> int:
         """Spans that are to be looked at."""
         return len(self._spans)
+
+    @property
+    def unmarked(self) -> int:
+        """Spans that are seen, and not marked on the disk yet."""
+        return self._keeping.waiting
 
     def behind_s(self) -> dict[str, float]:
         """By stream: how late its words come; or how long nobody followed it, where that is more."""
@@ -145,6 +154,7 @@ class Desk:
     async def run(self) -> None:
         """Until cancelled."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keeping.run)
             tasks.start_soon(self._take)
             tasks.start_soon(self._scan)
             again_s = self._clock.monotonic_s() + _OFFER_AGAIN_S
@@ -172,7 +182,8 @@ class Desk:
         if work.work_id in self._spans:
             return False
         self._spans[work.work_id] = work
-        await self._offer_span(work)
+        if self._has_room(work):
+            await self._offer_span(work)
         return work.work_id in self._spans
 
     def ask(self, recorded: Recorded, stage: str, start_s: float, end_s: float, asked: str) -> bool:
@@ -213,7 +224,7 @@ class Desk:
         for live in list(self._live.values()):
             await self._sweep_live(live)
         for work in list(self._spans.values()):
-            if work.work_id not in self._on_board:
+            if work.work_id not in self._on_board and self._has_room(work):
                 await self._offer_span(work)
 
     async def _sweep_live(self, live: _Live) -> None:
@@ -227,7 +238,7 @@ class Desk:
             return
         if live.over_s is None:
             live.over_s = self._clock.monotonic_s()
-        if live.is_done or self._clock.monotonic_s() - live.over_s > _GRACE_S:
+        if live.is_done or live.is_lost or self._clock.monotonic_s() - live.over_s > _GRACE_S:
             await self._board.withdraw(live.work.work_id)
             self._close_findings(live, "source_over" if live.is_done else "worker_lost")
             self._tell_holes(live, stream.position_s, "worker_lost")
@@ -279,6 +290,12 @@ class Desk:
         if len(self._spans) < _MOST_SPANS:
             self._spans.setdefault(work.work_id, work)
 
+    def _has_room(self, work: Work) -> bool:
+        """What a rule asks for is short: it waits for nothing, and takes nobody's room."""
+        asked = {name for name, stage in self.stages.items() if stage.is_asked}
+        others = [each for each in self._on_board if self._spans[each].stage not in asked]
+        return work.stage in asked or len(others) < _MOST_AT_ONCE
+
     async def _offer_span(self, work: Work) -> None:
         """Where its media is in closed segments; not at all where its stage chooses, and does not want it now."""
         stage = self.stages.get(work.stage)
@@ -289,38 +306,35 @@ class Desk:
         reached = self._recorded_to.get(work.recording_id)
         if reached is None or reached >= work.end_s:
             await self._board.offer(work)
-            self._on_board.add(work.work_id)
+            if work.work_id in self._spans:  # else it was done meanwhile
+                self._on_board.add(work.work_id)
 
     async def _take(self) -> None:
         while True:
             try:
-                item = await self._board.take()
-                mark = None
-                if isinstance(item, Ended):
-                    self._ended(item)
-                    if item.is_laid_aside:
-                        await self._board.withdraw(item.work.work_id)
-                else:
-                    mark = self._report(item)
-                    if mark is not None or item.events:
-                        await self._settle(item, mark)
-                await self._board.taken(item)
+                items = await self._board.take()
             except BoardUnavailable:
                 await anyio.sleep(_RETRY_S)
+                continue
+            for item in items:
+                if isinstance(item, Ended):
+                    self._ended(item)
+                elif (mark := self._report(item)) is not None:
+                    self._keeping.add(mark, item.rows)
+            await self._acknowledge(items)
 
-    async def _settle(self, report: Report, mark: Mark | None) -> None:
-        """Until what was told is on the medium, what was measured, and the mark behind them."""
+    async def _acknowledge(self, items: Sequence[Report | Ended]) -> None:
+        """They are taken in, once, whenever the board is there to hear it."""
         while True:
             try:
-                await self._outlet.flush(is_whole=False)
-                if not self._outlet.is_failed:
-                    if mark is not None and report.rows:
-                        await anyio.to_thread.run_sync(self._rows.write, mark.recording_id, report.rows)
-                    await anyio.to_thread.run_sync(self._marks.write, [] if mark is None else [mark])
-                    return
-            except StorageError as error:
-                log.warning("what was analysed is not marked yet", reason=str(error))
-            await anyio.sleep(_RETRY_S)
+                for item in items:
+                    if isinstance(item, Ended) and item.is_laid_aside:
+                        await self._board.withdraw(item.work.work_id)
+                await self._board.taken(items)
+            except BoardUnavailable:
+                await anyio.sleep(_RETRY_S)
+            else:
+                return
 
     def _ended(self, ended: Ended) -> None:
         log.warning(
@@ -329,6 +343,7 @@ class Desk:
         )  # fmt: skip
         if (live := self._live.get(ended.work.work_id)) is not None:
             self._close_findings(live, "worker_lost")
+            live.is_lost = live.stream.is_over  # there is no feed any more that another one could follow
         if not ended.is_laid_aside:
             return
         if ended.work.kind == "span":
@@ -365,13 +380,14 @@ class Desk:
             self._tell(event, seen, work)
         for caption in report.captions:
             self.captions.tell(caption, report.model)
-        span = _covered(report, work, live)
+        stage = self.stages.get(work.stage)
+        span = _covered(report, work, live, is_chosen=stage is not None and stage.is_chosen)
         if span is not None:
             seen.add(span.start_s, span.end_s)
             if live is not None:
                 live.coverage.add(span.start_s, span.end_s)
                 said = report.reason if report.state == "running" else ""
-                cause = said or ("behind" if report.token == live.covered_token else "worker_lost")
+                cause = said or ("behind" if live.covered_token in (0, report.token) else "worker_lost")
                 live.covered_token = report.token
                 self._tell_holes(live, span.start_s, cause)
         if report.state == "done":
@@ -474,12 +490,18 @@ async def _no_names(_: str) -> tuple[str, ...]:
     return ()
 
 
-def _covered(report: Report, work: Work, live: _Live | None) -> Span | None:
-    """What a report says was seen whole. A worker that is done saw all there is, to the end of the last picture too."""
+def _covered(report: Report, work: Work, live: _Live | None, *, is_chosen: bool) -> Span | None:
+    """What a report says was seen whole. A worker that is done saw all there is, to the end of the last picture too;
+    but not one that saw nothing of a live stream: it came too late, or its feed never began.
+
+    is_chosen: the stage looks only where it is wanted, and what it did not look at is nothing missed.
+    """
     start_s, end_s = report.covered_from_s, report.covered_to_s
     if report.state == "done" and live is None:
         start_s, end_s = work.start_s, work.end_s
     elif report.state == "done" and live is not None:
+        if end_s <= start_s and not live.coverage.spans and not is_chosen:
+            return None
         start_s = start_s if end_s > start_s else live.coverage.end_s
         end_s = max(end_s, live.stream.position_s)
     return Span(start_s, end_s) if end_s > start_s else None

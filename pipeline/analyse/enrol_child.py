@@ -1,7 +1,8 @@
 """Reads one picture or film of a person in a process that is thrown away, with limits on memory, time and pixels.
 
 Run as `python -m pipeline.analyse.enrol_child`: an order and the bytes on stdin, `READY` and one answer on stdout
-(enrol_order.py). The process writes no file, dumps no core, and ends. What is sent to it may be made to do harm.
+(enrol_order.py). The process writes no file, dumps no core, and ends. What is sent to it may be made to do harm: once
+its models are loaded it opens no file and no socket any more (pipeline/jail.py).
 """
 
 import io
@@ -11,6 +12,7 @@ import sys
 from typing import Final
 
 import av
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -22,6 +24,7 @@ from pipeline.analyse import film, photo
 from pipeline.analyse.enrol_order import MOST_BYTES, READY, Enrolled, EnrolOrder, Refused, answer_line, failed_line
 from pipeline.analyse.face_shots import FaceShots
 from pipeline.errors import ModelError, ModelFailed, WorkerFailed
+from pipeline.jail import confine, stay_private
 
 _ADDRESS_SPACE_BYTES: Final = 2 * 1024 * 1024 * 1024
 _PROCESSOR_S: Final = {"picture": 30, "video": 120, "crop": 30}
@@ -136,10 +139,20 @@ def _jpeg(crop: Picture) -> bytes:
 def _limit(processor_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stay_private()
     resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s))
     os.nice(10)
+    cv2.setNumThreads(0)
     av.logging.set_level(av.logging.PANIC)
+
+
+def _shut_in(shots: FaceShots) -> None:
+    """Nothing more is opened or begun. Whatever is imported late is imported now. Raises: ModelFailed."""
+    blank = np.zeros((4 * CROP_PX, 4 * CROP_PX, 3), np.uint8)
+    shots.seen(0.0, blank)
+    photo.read(_jpeg(blank))
+    film.read(b"none")
+    confine()
 
 
 _READS: Final = {"picture": of_picture, "video": of_film, "crop": of_crop}
@@ -156,6 +169,7 @@ def main() -> None:
             opened_detector(order.detector, order.threads, order.detect_px),
             opened_embedder(order.embedder, order.threads),
         )
+        _shut_in(shots)
         sink.write(READY)
         sink.flush()
         line = answer_line(_READS[order.kind](shots, source.read(order.size_bytes)))

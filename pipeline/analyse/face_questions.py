@@ -32,12 +32,13 @@ class Questions:
     """
 
     def __init__(
-        self, stream_id: str, connect: Callable[[], Asked], threads: anyio.CapacityLimiter,
+        self, stream_id: str, model: str, connect: Callable[[], Asked], threads: anyio.CapacityLimiter,
         ended: Callable[[], None], answered: Callable[[Probe, Answer | None], None],
     ) -> None:  # fmt: skip
         self.is_watched = False
         self.asked = 0
         self._stream_id = stream_id
+        self._model = model
         self._connect = connect
         self._threads = threads
         self._ended = ended
@@ -54,7 +55,7 @@ class Questions:
                 is_answered = False
                 with anyio.move_on_after(ANSWER_S) as waiting, suppress(SourceError):
                     found = await anyio.to_thread.run_sync(
-                        asked.watching, self._stream_id, abandon_on_cancel=True, limiter=self._threads
+                        asked.watching, self._stream_id, self._model, abandon_on_cancel=True, limiter=self._threads
                     )
                     is_answered, answered_s = True, anyio.current_time()
                     self._set(is_watched=found.is_watched)

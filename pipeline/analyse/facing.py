@@ -77,7 +77,9 @@ class Facing:
         self._budget = budget
         self._burst_s = burst_s
         self._is_live = lease.work.kind == "live"
-        self._questions = Questions(lease.work.stream_id, asked, budget.asking, self._stop, self._answered)
+        self._questions = Questions(
+            lease.work.stream_id, shots.embedder.label, asked, budget.asking, self._stop, self._answered
+        )  # fmt: skip
         self._scope: anyio.CancelScope | None = None
         self._news: list[_News] = []
         self._has_news = anyio.Event()
@@ -261,6 +263,8 @@ class Facing:
         seen = await anyio.to_thread.run_sync(self._shots.seen, at_s, picture, limiter=self._budget.looking)
         self.looked += 1
         self._ask_about(self._tracks.feed(at_s, seen))
+        if not self._is_live:  # it would be read on meanwhile, and who is near be looked at closer elsewhere
+            await self._questions.drained(_LAST_PROBES_S)
 
     def _ask_about(self, tracks: Sequence[Track]) -> None:
         for track in tracks:

@@ -9,7 +9,13 @@ from itertools import islice
 from typing import Final
 
 import av
+import av.audio.codeccontext
+import av.audio.stream
 import av.error
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.video.codeccontext
+import av.video.stream  # PyAV would import these when it meets such a stream, and the child opens no file any more
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -26,6 +32,9 @@ _MOST_PIXELS: Final = 4096 * 2304
 _MOST_WIDTH: Final = 1920
 """Of what is kept: forty pictures of this size are 250 MB."""
 _DECODERS: Final = frozenset({"h264", "hevc", "libdav1d", "av1", "vp8", "vp9", "mjpeg", "mpeg4"})
+_ALONE: Final = {"format_whitelist": "mov,matroska,avi,mpegts", "protocol_whitelist": ""}
+"""Containers that hold what they show. Others (concat, HLS, SDP) are lists of what libav goes and opens: files of this
+machine, which nobody approved to look at, or addresses of its network."""
 
 
 def read(data: bytes) -> list[tuple[float, Picture]] | Refused:
@@ -33,7 +42,7 @@ def read(data: bytes) -> list[tuple[float, Picture]] | Refused:
     if not data:
         return Refused("empty", "the file is empty")
     try:
-        with av.open(io.BytesIO(data), "r", metadata_errors="ignore") as box:
+        with av.open(io.BytesIO(data), "r", metadata_errors="ignore", options=_ALONE) as box:
             found = _chosen(box)
     except (av.error.FFmpegError, ValueError, IndexError, MemoryError, OSError):
         return Refused("unreadable", "this is no film we can read; send MP4 with H.264 or H.265")

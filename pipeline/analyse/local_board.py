@@ -7,12 +7,13 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 
-from pipeline.analyse.board import Ended, Lease, Report, Work
+from pipeline.analyse.board import MOST_TAKEN, Ended, Lease, Report, Work
 from pipeline.clock import Clock
 from pipeline.errors import BoardUnavailable, LeaseLost, WorkerFailed
 
@@ -21,6 +22,8 @@ MOST_WORKS = 10_000
 MOST_REPORTS = 256
 """Told and not taken; a worker that tells more waits."""
 _MOST_PAST = 1024  # leases that ended, whose last report may still be repeated
+_LOOK_S = 0.5
+"""Who waits looks at the clock this often, whatever happens: an AwakeClock knows by that whether this process ran."""
 
 
 Found = TypeVar("Found")
@@ -174,28 +177,29 @@ class LocalBoard:
             self._fresh.pop(work_id, None)
             self._ring()
 
-    async def take(self) -> Report | Ended:
+    async def take(self) -> Sequence[Report | Ended]:
         await anyio.lowlevel.checkpoint()
         return await self._first(self.take_nowait)
 
-    def take_nowait(self) -> Report | Ended | None:
+    def take_nowait(self) -> tuple[Report | Ended, ...] | None:
         """None: nothing was told that is not taken."""
         self.sweep()
-        return self._told[0] if self._told else None
+        return tuple(islice(self._told, MOST_TAKEN)) or None
 
-    async def taken(self, item: Report | Ended) -> None:
+    async def taken(self, items: Sequence[Report | Ended]) -> None:
         await anyio.lowlevel.checkpoint()
-        self.taken_nowait(item)
+        self.taken_nowait(items)
 
-    def taken_nowait(self, item: Report | Ended) -> None:
+    def taken_nowait(self, items: Sequence[Report | Ended]) -> None:
         """As `taken`."""
-        if not self._told or self._told[0] != item:
-            return
-        self._told.popleft()
-        if isinstance(item, Report) and item.state == "done":
-            place = self._places.get(item.work_id)
-            if place is not None and place.done_token == item.token:
-                del self._places[item.work_id]
+        for item in items:
+            if not self._told or self._told[0] != item:
+                break
+            self._told.popleft()
+            if isinstance(item, Report) and item.state == "done":
+                place = self._places.get(item.work_id)
+                if place is not None and place.done_token == item.token:
+                    del self._places[item.work_id]
         self._ring()
 
     def _held(self, work_id: str, token: int) -> _Place | None:
@@ -227,7 +231,7 @@ class LocalBoard:
         """What `look` finds, now or after a change; a lease that runs out is one."""
         while (found := look()) is None:
             changed = self._changed
-            with anyio.move_on_after(self._until_next_end_s()):
+            with anyio.move_on_after(min(_LOOK_S, self._until_next_end_s())):
                 await changed.wait()
         return found
 

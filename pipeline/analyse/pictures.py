@@ -22,6 +22,8 @@ from pipeline.media import Track
 
 _DECODERS: Final = {"avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc", "av01": "libdav1d"}
 _MOST_PIXELS: Final = 4096 * 2304
+_SHORTEST_SIDE: Final = 16
+"""In less nothing can be seen, and no measure is made for it: such a picture counts as none."""
 _SLACK_S: Final = 0.005
 """Of two times that mean the same picture: rounding, at any rate that cameras have."""
 _TICKS: Final = 90_000
@@ -65,7 +67,7 @@ class KeyFrameDecoder:
         except (av.error.FFmpegError, ValueError, MemoryError):
             frames = []
             self._decoder = _begun(self._name, self._config)
-        if not frames or frames[0].width * frames[0].height > _MOST_PIXELS:
+        if not frames or not _is_a_picture(frames[0]):
             self.broken += 1
             return None
         return frames[0]
@@ -116,13 +118,17 @@ class GroupDecoder:
         try:
             for frame in self._decoder.decode(packet) if self._decoder is not None else []:
                 pts_s = self._next_s if frame.pts is None else frame.pts / _TICKS
-                if pts_s < self._next_s - _SLACK_S or frame.width * frame.height > _MOST_PIXELS:
+                if pts_s < self._next_s - _SLACK_S or not _is_a_picture(frame):
                     continue
                 self._next_s = pts_s + self._step_s
                 found.append(Moment(pts_s, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)))
         except (av.error.FFmpegError, ValueError, MemoryError):
             self._decoder = None
         return found
+
+
+def _is_a_picture(frame: VideoFrame) -> bool:
+    return min(frame.width, frame.height) >= _SHORTEST_SIDE and frame.width * frame.height <= _MOST_PIXELS
 
 
 def _decoder_of(track: Track) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Final, Literal, Protocol, TypeAlias, get_args
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pipeline.analyse.source import Server
 from pipeline.errors import SourceError
@@ -66,7 +66,9 @@ class Watched:
 class Asked(Protocol):
     """The server, as the stage `faces` needs it. Each call blocks. Raises: SourceError: no answer that can be used."""
 
-    def watching(self, stream_id: str) -> Watched: ...
+    def watching(self, stream_id: str, model: str) -> Watched:
+        """model: the embedder's label."""
+        ...
 
     def probe(self, probe: Probe) -> Answer: ...
 
@@ -82,9 +84,10 @@ class Prober:
         self._server = server
         self._connection: HTTPConnection | None = None
 
-    def watching(self, stream_id: str) -> Watched:
+    def watching(self, stream_id: str, model: str) -> Watched:
         """Raises: SourceError."""
-        tree = self._ask("GET", f"/api/v1/faces/watching?stream_id={quote(stream_id, safe='')}", b"")
+        asked = urlencode({"stream_id": stream_id, "model": model})
+        tree = self._ask("GET", f"/api/v1/faces/watching?{asked}", b"")
         is_watched, revision = tree.get("watching"), tree.get("revision")
         if type(is_watched) is not bool or type(revision) is not int:
             raise SourceError("whether faces are looked for was answered with something else")

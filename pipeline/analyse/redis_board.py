@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from pipeline.analyse import redis_scripts
-from pipeline.analyse.board import Ended, Lease, Report, Work
+from pipeline.analyse.board import MOST_TAKEN, Ended, Lease, Report, Work
 from pipeline.analyse.local_board import MOST_REPORTS, MOST_WORKS
 from pipeline.analyse.wire import line_of, told, told_from, tree_from
 from pipeline.errors import BoardUnavailable, LeaseLost, SettingsInvalid, WorkerFailed
@@ -40,7 +40,7 @@ class RedisBoard:
         most_told = MOST_REPORTS + MOST_WORKS * most_tries  # as many as there can be: MAXLEN cuts nothing untaken
         self._always: list[str | int] = [round(lease_s * 1000), most_tries, most_told]
         self._wait_s = min(_LONGEST_WAIT_S, lease_s / 4, timeout_s / 2)
-        self._head: tuple[Report | Ended, str] | None = None
+        self._given: list[tuple[Report | Ended, str]] = []  # by the last `take`, each with its entry
 
     async def aclose(self) -> None:
         await self._redis.aclose()
@@ -103,30 +103,43 @@ class RedisBoard:
     async def withdraw(self, work_id: str) -> None:
         await self._run(redis_scripts.WITHDRAW, work_id)
 
-    async def take(self) -> Report | Ended:
+    async def take(self) -> Sequence[Report | Ended]:
         while True:
-            match await self._run(redis_scripts.TAKE):
+            match await self._run(redis_scripts.TAKE, MOST_TAKEN):
                 case ["none", str(seen)]:
                     await self._heard("bell:told", seen)
-                case ["told", str(entry), *fields]:
-                    try:
-                        self._head = _item_in(fields), entry
-                    except WorkerFailed as error:  # of another release, or not ours: it must not stop the rest
-                        log.error("report not readable", entry=entry, error=str(error))
-                        await self._run(redis_scripts.TAKEN, entry, "", "", 1)
-                    else:
-                        return self._head[0]
+                case ["told", *entries]:
+                    self._given = await self._readable(entries)
+                    if self._given:
+                        return tuple(item for item, _ in self._given)
                 case answer:
                     raise _nonsense(answer)
 
-    async def taken(self, item: Report | Ended) -> None:
-        if self._head is None or self._head[0] != item:
+    async def taken(self, items: Sequence[Report | Ended]) -> None:
+        given = self._given[: len(items)]
+        if not items or [item for item, _ in given] != list(items):
             return
-        done: tuple[str, str | int] = ("", "")
-        if isinstance(item, Report) and item.state == "done":
-            done = item.work_id, item.token
-        await self._run(redis_scripts.TAKEN, self._head[1], *done, 0)
-        self._head = None
+        entries: list[str | int] = []
+        for item, entry in given:
+            is_done = isinstance(item, Report) and item.state == "done"
+            entries += [entry, *((item.work_id, item.token) if is_done and isinstance(item, Report) else ("", ""))]
+        await self._run(redis_scripts.TAKEN, 0, *entries)
+        self._given = self._given[len(items) :]
+
+    async def _readable(self, entries: list[object]) -> list[tuple[Report | Ended, str]]:
+        """Each with its entry. What is of another release, or not ours, is put aside: it must not stop the rest."""
+        given: list[tuple[Report | Ended, str]] = []
+        for each in entries:
+            match each:
+                case [str(entry), list(fields)]:
+                    try:
+                        given.append((_item_in(fields), entry))
+                    except WorkerFailed as error:
+                        log.error("report not readable", entry=entry, error=str(error))
+                        await self._run(redis_scripts.TAKEN, 1, entry, "", "")
+                case _:
+                    raise _nonsense(each)
+        return given
 
     async def _run(self, script: str, *arguments: str | int) -> object:
         """Raises: BoardUnavailable: Redis does not answer in time, or refuses."""

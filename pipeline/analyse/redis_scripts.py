@@ -207,15 +207,18 @@ return {'kept'}
 TAKE = (
     _SHARED
     + """
+local most = ARGV[4]
 while true do
-  local got = redis.call('XREADGROUP', 'GROUP', 'desk', 'desk', 'COUNT', 1, 'STREAMS', TOLD, '0')
+  local got = redis.call('XREADGROUP', 'GROUP', 'desk', 'desk', 'COUNT', most, 'STREAMS', TOLD, '0')
   if not got or #got[1][2] == 0 then
-    got = redis.call('XREADGROUP', 'GROUP', 'desk', 'desk', 'COUNT', 1, 'STREAMS', TOLD, '>')
+    got = redis.call('XREADGROUP', 'GROUP', 'desk', 'desk', 'COUNT', most, 'STREAMS', TOLD, '>')
   end
   if not got then return {'none', last(BELL_TOLD)} end
-  local entry = got[1][2][1]
-  if entry[2] then return {'told', entry[1], unpack(entry[2])} end
-  redis.call('XACK', TOLD, 'desk', entry[1])
+  local told = {'told'}
+  for _, entry in ipairs(got[1][2]) do
+    if entry[2] then told[#told + 1] = entry else redis.call('XACK', TOLD, 'desk', entry[1]) end
+  end
+  if #told > 1 then return told end
 end
 """
 )
@@ -223,13 +226,16 @@ end
 TAKEN = (
     _SHARED
     + """
-local entry, work_id, token, is_unreadable = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
-if is_unreadable then
-  redis.call('XADD', DEAD, 'MAXLEN', '~', MOST_DEAD, '*', unpack(redis.call('XRANGE', TOLD, entry, entry)[1][2]))
+local is_unreadable = ARGV[4] == '1'
+for at = 5, #ARGV, 3 do
+  local entry, work_id, token = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if is_unreadable then
+    redis.call('XADD', DEAD, 'MAXLEN', '~', MOST_DEAD, '*', unpack(redis.call('XRANGE', TOLD, entry, entry)[1][2]))
+  end
+  redis.call('XACK', TOLD, 'desk', entry)
+  redis.call('XDEL', TOLD, entry)
+  if redis.call('HGET', PLACES, work_id) == 'done ' .. token then redis.call('HDEL', PLACES, work_id) end
 end
-redis.call('XACK', TOLD, 'desk', entry)
-redis.call('XDEL', TOLD, entry)
-if redis.call('HGET', PLACES, work_id) == 'done ' .. token then redis.call('HDEL', PLACES, work_id) end
 ring(BELL_ROOM)
 return 'taken'
 """

@@ -10,6 +10,7 @@ from pipeline.errors import BoardUnavailable
 from pipeline.events import Event
 
 _RETRY_S: Final = 0.5
+_FAILED_S: Final = 1.0
 
 
 class Reporter:
@@ -26,7 +27,12 @@ class Reporter:
         self, covered: Covered, events: tuple[Event, ...], *, captions: tuple[Caption, ...] = (), rows: str = "",
         state: Literal["running", "done", "failed"] = "running", reason: str = "", behind_s: float = 0.0,
     ) -> None:  # fmt: skip
-        """Returns when it is kept. Raises: LeaseLost: it is not, and never will be."""
+        """Returns when it is kept. Raises: LeaseLost: it is not, and never will be.
+
+        "failed" is told after a pause: whoever tries next would find the same door shut.
+        """
+        if state == "failed":
+            await anyio.sleep(_FAILED_S)
         self._number += 1
         report = Report(
             self._lease.work.work_id, self._lease.token, self._number, events, captions, covered.start_s,

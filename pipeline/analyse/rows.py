@@ -57,14 +57,26 @@ class Rows:
 
     def of(self, recording_id: str) -> Sequence[Row]:
         """In the order of the axis, each moment of a kind once, as it was measured last. Raises: StorageError."""
+        found = {(row.kind, row.at_s): row for row in _rows(self.raw(recording_id))}
+        return sorted(found.values(), key=lambda row: (row.at_s, row.kind))
+
+    def raw(self, recording_id: str) -> bytes:
+        """Its file as it is; empty: there is none. Raises: StorageError."""
         try:
-            raw = self._path(recording_id).read_bytes()
+            return self._path(recording_id).read_bytes()
         except FileNotFoundError:
-            return ()
+            return b""
         except OSError as error:
             raise StorageError(f"{self._folder}: measurements cannot be read ({error})") from error
-        found = {(row.kind, row.at_s): row for row in _rows(raw)}
-        return sorted(found.values(), key=lambda row: (row.at_s, row.kind))
+
+    def size(self, recording_id: str) -> int:
+        """In bytes; it only grows. 0: there are none. Raises: StorageError."""
+        try:
+            return self._path(recording_id).stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise StorageError(f"{self._folder}: measurements cannot be read ({error})") from error
 
     def _path(self, recording_id: str) -> Path:
         if os.sep in recording_id or recording_id.startswith("."):

@@ -44,6 +44,8 @@ class Signal:
         self._rows: list[Row] = []
         self._from_s: float | None = None
         self._reached_s = 0.0
+        self._unit_s = 0.0  # the latest moment of a unit: with B-frames they do not come in the order of the axis
+        self._media_s = 0.0  # where media began, or goes on behind a hole
         self._sound_s: float | None = None  # where the sound that came ends
         self._covered: list[Covered] = []
         self._reason = ""  # of the hole before what is covered next
@@ -61,7 +63,8 @@ class Signal:
     def unit(self, start_s: float, duration_s: float, size_bytes: int, *, is_key: bool, is_video: bool) -> None:
         """An access unit came; what is in it may follow."""
         self._begin(start_s)
-        self._noticing.notice(self._flow.feed(start_s, size_bytes, is_key, is_video), _FLOW)
+        self._unit_s = max(self._unit_s, start_s)
+        self._noticing.notice(self._flow.feed(self._unit_s, size_bytes, is_key, is_video), _FLOW)
         self._reached_s = max(self._reached_s, start_s + duration_s)
         if is_video and self.has_sound:
             self._without_sound(start_s)
@@ -96,6 +99,7 @@ class Signal:
             self._from_s = end_s
             self._reason = "feed_lost"
         self._reached_s = max(self._reached_s, end_s)
+        self._media_s = end_s
         self._sound_s = end_s if self._sound_s is not None else None
 
     def finish(self) -> None:
@@ -114,6 +118,7 @@ class Signal:
             self._from_s = 0.0 if start_s < _SILENT_AFTER_S and self._work.kind == "live" else start_s
             self._from_s = self._work.start_s if self._work.kind == "span" else self._from_s
             self._reached_s = max(self._reached_s, self._from_s)
+            self._media_s = start_s
 
     def _close(self) -> None:
         if self._from_s is None:
@@ -126,7 +131,7 @@ class Signal:
 
     def _without_sound(self, at_s: float) -> None:
         """Where pictures come and no sound with them, the sound is silence."""
-        reached_s = self._sound_s if self._sound_s is not None else self._from_s or 0.0
+        reached_s = self._sound_s if self._sound_s is not None else self._media_s
         missing_s = at_s - _SILENT_AFTER_S - reached_s
         if missing_s > 0:
             self._hear(reached_s, np.zeros(round(missing_s * RATE_HZ), np.float32))

@@ -10,21 +10,27 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from math import inf
 from pathlib import Path
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from pipeline.analyse.units import Piece, Units
+from pipeline.analyse.units import Piece, Unit, Units
 from pipeline.errors import BoxMalformed, SourceError
 
 _CHUNK_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 10.0
+_MOST_MESSAGES: Final = 4
+_RECEIVE_BYTES: Final = 32 * 1024
 _SILENCE_S: Final = 30.0
+_HOLE_S: Final = 0.5
+"""As pipeline/hub.py: a longer distance between what was and what comes is a gap, not an uneven frame rate."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -82,8 +88,9 @@ async def live(server: Server, stream_id: str, tracks: Tracks) -> AsyncIterator[
     try:
         async with connect(
             url, ssl=server.trust(), additional_headers={"Authorization": f"Bearer {server.token}"}, max_size=None,
-            compression=None, open_timeout=_TIMEOUT_S, close_timeout=1.0, proxy=None,
+            compression=None, open_timeout=_TIMEOUT_S, close_timeout=1.0, proxy=None, max_queue=_MOST_MESSAGES,
         ) as socket:  # fmt: skip
+            _bound(socket)
             async for message in socket:
                 if isinstance(message, bytes):
                     for piece in units.feed(message):
@@ -95,6 +102,12 @@ async def live(server: Server, stream_id: str, tracks: Tracks) -> AsyncIterator[
     except (OSError, WebSocketException, BoxMalformed, TimeoutError, ValueError) as error:
         raise SourceError(f"the feed of {stream_id} broke: {type(error).__name__}") from error
     raise SourceError(f"the feed of {stream_id} was closed")
+
+
+def _bound(socket: ClientConnection) -> None:
+    """So little may lie here unread: who is behind is to learn it from the server, which skips to what is new."""
+    if (sock := socket.transport.get_extra_info("socket")) is not None:
+        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, _RECEIVE_BYTES)
 
 
 def _said(text: str) -> Missed | Over | None:
@@ -110,11 +123,11 @@ def _said(text: str) -> Missed | Over | None:
 
 
 async def span(server: Server, recording_id: str, start_s: float, end_s: float, tracks: Tracks) -> AsyncIterator[Given]:
-    """A recording between two moments.
+    """A recording between two moments. Where it has no media, that is told as a live feed tells it.
 
     Raises: SourceError.
     """
-    units = Units()
+    units, reached_s = Units(), inf
     path = f"/api/v1/recordings/{recording_id}/units?start={start_s}&end={end_s}&tracks={tracks}"
     try:
         with _asked(server, path) as connection:
@@ -123,6 +136,11 @@ async def span(server: Server, recording_id: str, start_s: float, end_s: float, 
                 raise SourceError(f"the media of {recording_id} is not given: {answer.status}")
             while data := await anyio.to_thread.run_sync(answer.read1, _CHUNK_BYTES):
                 for piece in units.feed(data):
+                    if isinstance(piece, Unit):
+                        if piece.pts_s - reached_s > _HOLE_S:
+                            yield Missed(reached_s, piece.pts_s, is_ours=False)
+                        end_s = piece.pts_s + piece.duration_s
+                        reached_s = end_s if reached_s == inf else max(reached_s, end_s)
                     yield piece
     except (OSError, HTTPException, BoxMalformed) as error:
         raise SourceError(f"the media of {recording_id} broke off: {type(error).__name__}") from error

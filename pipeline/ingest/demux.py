@@ -31,7 +31,6 @@ from av.stream import Stream
 from pipeline.errors import CodecUnsupported, MediaError, ProtocolError
 from pipeline.ingest.annexb import AnnexB, AvcSets, HevcSets
 from pipeline.ingest.elementary import AdtsAac, AsItIs, Av1, Converter, PrefixedAvc, PrefixedHevc
-from pipeline.ingest.jail import confine, limit
 from pipeline.ingest.records import (
     MAX_COMPOSITION,
     MAX_TIME,
@@ -42,6 +41,7 @@ from pipeline.ingest.records import (
     write_text,
     write_tracks,
 )
+from pipeline.jail import confine, limit
 
 _READ_BYTES = 32 * 1024
 _HOLD_S = 0.5  # a track that has told no configuration after so much media is not waited for

@@ -70,7 +70,7 @@ def gallery(**change: Json) -> dict[str, Json]:
         "gallery_id": "fgal_1", "kind": "case", "case_id": "case-1", "case_number": CASE["number"],
         "legal_basis": "《行政处罚法》第五十四条", "notice": "现场已书面告知当事人。", "state": "open",
         "expires_at": at(86_400), "opened_at": at(-600), "opened_by_name": HANDLER[0], "closed_at": None,
-        "end_reason": "", "persons": 0, "proposed": 0,
+        "end_reason": "", "persons": 0, "proposed": 0, "stale": 0,
     }  # fmt: skip
     return told | change
 
@@ -88,6 +88,7 @@ class Matching:
         self.opinions: list[tuple[str, str, str, str]] = []  # suggestion, who, verdict, reason
         self.refuses: dict[str, Json] | None = None  # the next person who is to be enrolled
         self.record: list[Json] = []
+        self.renewals: list[dict[str, Json]] = []  # what the next calls answer
         self._chromium = chromium
         self._pages: list[Page] = []
 
@@ -181,6 +182,11 @@ class Matching:
                 for each in self.persons:
                     each["state"] = "gone"
                 route.fulfill(json=self.galleries[0])
+            case "POST", "galleries", _, "renew":
+                assert body["after"] == ("" if len(self.renewals) > 1 else "ftpl_2"), "it goes on where it was"
+                answer = self.renewals.pop(0)
+                self.galleries[0]["stale"] = len(answer["refused"]) if not self.renewals else 2  # type: ignore[arg-type]
+                route.fulfill(json=answer)
             case "GET", "galleries", _, "persons":
                 items = [each | {"may_confirm": each["proposed_by_name"] != who[0]} for each in self.persons]
                 route.fulfill(json={"items": items, "next_cursor": None})
@@ -527,6 +533,7 @@ def test_with_real_weights_a_face_before_the_camera_is_confirmed_by_two_people_i
         until(lambda: len(workers_of(at_site.server)) == 1, "a worker runs", 30)
         at_site.film(head_of(tmp_path, "obama-3"))
         until(lambda: bool(at_site.told("FaceSuggested")), "a suggestion", 60)
+        at_site.stop()  # a stall of this machine would begin another track, and so another suggestion
         first, second = matching.plain(), matching.plain()
         with at_site.server.access() as access:
             for page, role in ((first, "commander"), (second, "reviewer")):

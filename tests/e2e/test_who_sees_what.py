@@ -77,7 +77,7 @@ def test_20_s_are_asked_for_approved_by_another_played_and_told_in_the_audit(chr
         return video.count() == 1 and float(str(video.evaluate("v => v.duration || 0"))) > 19.9
 
     until(plays_all, 60)
-    until(lambda: float(str(video.evaluate("v => v.currentTime"))) > 0.5, 15)
+    until(lambda: float(str(video.evaluate("v => v.currentTime"))) > 0.5, 30)
     assert float(str(video.evaluate("v => v.duration"))) == pytest.approx(20.0, abs=0.1)
     assert analyst.locator("[data-watermark]").get_attribute("data-viewer") == "analyst"
     analyst.click("[data-action=recordings]")

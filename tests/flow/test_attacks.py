@@ -389,7 +389,7 @@ def test_wrong_keys_are_counted_alike_on_every_door(tmp_path: Path) -> None:
         assert codes == [401] * 10 + [429] * 4
         refused = r'onrecord_publishers_refused_total\{reason="rate_limited"'
         before = server.metric(refused)
-        server.publish("wrong-too").wait(10)
+        server.publish("wrong-too").wait(30)
         until(lambda: server.metric(refused) > before, "the other door knows")
         server.publish(key)
         server.live_id("right")

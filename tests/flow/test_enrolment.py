@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.analyse.enrol_order import Enrolled, EnrolOrder, Kind, Refused
-from pipeline.analyse.enrolment import Enrolment
+from pipeline.analyse.enrol_order import READY, Enrolled, EnrolOrder, Kind, Refused
+from pipeline.analyse.enrolment import CHILD, Enrolment
 from tests.tools import needs
+from tests.unit.analyse.test_film import film_of
 from tests.unit.analyse.test_photo import png_that_claims
 from tests.unit.models.face import material
 
@@ -136,6 +137,21 @@ def test_files_that_are_no_pictures_are_refused_with_their_reason() -> None:
     sent = [b"", b"nonsense", whole[: len(whole) // 3], png_that_claims(60_000, 60_000), hundred]
     told = [each.reason if isinstance(each, Refused) else "enrolled" for each in enrolled_all("picture", sent)]
     assert told == ["empty", "unreadable", "unreadable", "bomb", "too_large"]
+
+
+def test_films_are_read_by_a_process_that_opens_nothing_any_more() -> None:
+    """Once its models are loaded: whatever container comes then, nothing is missing to read it."""
+    entries = material.shared("yunet"), material.shared("mobilefacenet")
+    with subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(EnrolOrder("picture", 10, *entries, 640).line())
+        child.stdin.flush()
+        assert child.stdout.readline() == READY
+        assert "Seccomp:\t2" in Path(f"/proc/{child.pid}/status").read_text()
+        child.kill()
+    for container, codec in (("mp4", "libx264"), ("matroska", "libx264"), ("avi", "mpeg4"), ("mpegts", "libx264")):
+        assert reason(film_of(container, codec), "video") == "no_face", container
 
 
 def test_a_kept_crop_is_embedded_again_without_its_picture() -> None:

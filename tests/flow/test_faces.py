@@ -113,8 +113,8 @@ class Site:
         assert self.made(f"/persons/{person_id}/confirm", {}, self.reviewer)["state"] == "enrolled"
         return person_id
 
-    def film(self, face: Path) -> str:
-        """The face moves before the camera, live, until it is stopped; the stream's id."""
+    def film(self, face: Path, group: int = 15) -> str:
+        """The face moves before the camera, live, until it is stopped; the stream's id. group: pictures, key to key."""
         url = f"rtmp://127.0.0.1:{self.server.rtmp_port}/live/{self.key}"
         moving = "[1][0]overlay=x=120+90*sin(t/2):y=40+10*cos(t)"
         self.publishers.append(
@@ -124,8 +124,8 @@ class Site:
                     "-f", "lavfi", "-i", "color=c=0x506070:size=640x360:rate=15",
                     "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000", "-filter_complex",
                     f"{moving},noise=alls=4:allf=t[picture]", "-map", "[picture]", "-map", "2:a", "-threads", "1",
-                    "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt",
-                    "yuv420p", "-c:a", "aac", "-f", "flv", url,
+                    "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(group),
+                    "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "flv", url,
                 ],
                 stdin=subprocess.DEVNULL,
             )
@@ -135,7 +135,7 @@ class Site:
     def stop(self) -> None:
         for publisher in self.publishers:
             publisher.terminate()
-            publisher.wait(10)
+            publisher.wait(30)
         self.publishers.clear()
 
     def told(self, kind: str) -> list[dict[str, object]]:
@@ -299,7 +299,7 @@ def test_from_the_switch_to_the_closed_case(tmp_path: Path) -> None:
             f"/api/v1/cases/{at.case_id}", "PATCH", {"state": "closed"}, if_match=case.headers["etag"]
         )
         assert closed.status == 200, closed.body
-        until(lambda: bool(at.told("GalleryClosed")), "its gallery is closed", 5)
+        until(lambda: bool(at.told("GalleryClosed")), "its gallery is closed")
         assert holds(keys, lambda raw: gallery_id.encode() in raw) == []
         assert not (keys / gallery_id).exists(), "nothing can open what was sealed"
         persons = at.server.ask(f"/api/v1/faces/galleries/{gallery_id}/persons").items()
@@ -328,9 +328,9 @@ def test_a_stranger_is_told_of_nowhere_and_what_is_switched_off_is_not_looked_fo
         off = at.post("/switch", {"reason": "核查结束"}, at.security, method="DELETE")
         assert off.status == 200, off.body
         looked = [each["event_id"] for each in at.told("FaceSearched")]
-        until(lambda: at.server.ask("/api/v1/analysis").tree()["streams"] == {}, "nobody looks any more", 3)
-        until(lambda: bool(at.told("GalleryClosed")), "its gallery is closed", 5)
-        until(lambda: at.stage()["is_on"] is False, "the stage is off", 15)
+        until(lambda: at.server.ask("/api/v1/analysis").tree()["streams"] == {}, "nobody looks any more")
+        until(lambda: bool(at.told("GalleryClosed")), "its gallery is closed")
+        until(lambda: at.stage()["is_on"] is False, "the stage is off")
         time.sleep(3)
         assert [each["event_id"] for each in at.told("FaceSearched")] == looked
         assert kinds_of(at.server, str(at.server.streams()[-1]["stream_id"]), "AnalysisGap") == []
@@ -380,6 +380,11 @@ def test_a_recording_is_searched_where_it_is_ordered_and_by_itself_never(tmp_pat
         ordered = onrecord(at.server.data, "analyse", folder.name, "--stage", "faces", **at.server.settings)
         assert ordered.returncode == 0, ordered.stderr
         until(lambda: bool(at.told("FaceSuggested")), "a suggestion", 60)
+        (ordered_, *_) = at.told("FaceSearchOrdered")
+        assert (ordered_["by"], ordered_["recording_id"]) == ("console", folder.name), "who wanted it is in the log"
+        again = at.server.ask(f"/api/v1/recordings/{folder.name}/analyses", "POST", {"stage": "faces"})
+        assert again.status == 202, again.body
+        assert len(at.told("FaceSearchOrdered")) == 2
         (fact, *_) = at.told("FaceSuggested")
         assert fact["person_id"] == person_id
         media = fact["media"]

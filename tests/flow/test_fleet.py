@@ -46,11 +46,11 @@ class Server:
         )
 
     def wait(self) -> None:
-        self._process.wait(10)
+        self._process.wait(30)
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_device_whose_parent_died_ends_by_itself_and_shows_its_key_nowhere(ser
     assert KEY not in Path(f"/proc/{child.pid}/cmdline").read_text(encoding="utf-8")
     assert KEY not in Path(f"/proc/{child.pid}/environ").read_text(encoding="utf-8")
     child.stdin.close()
-    assert child.wait(5) == 0
+    assert child.wait(30) == 0
     assert child.stderr.read() == b""
 
 

@@ -168,8 +168,8 @@ def test_a_worker_lost_in_mid_sentence_leaves_a_timeline_that_is_complete_a_litt
         with server.access() as access:
             screen, other = (server.keep(access.create_token("commander", name)) for name in ("screen", "other"))
         with Captions(server, screen) as shown, Captions(server, other) as unseen, watched(server, stream_id, screen):
-            until(lambda: any(not each["is_final"] for each in shown.captions()), "words while somebody speaks", 15)
-            until(lambda: server.metric("onrecord_analysis_utterances_total") >= 1, "a first utterance", 15)
+            until(lambda: any(not each["is_final"] for each in shown.captions()), "words while somebody speaks")
+            until(lambda: server.metric("onrecord_analysis_utterances_total") >= 1, "a first utterance")
             time.sleep(1.2)  # into the next sentence
             os.kill(follower_of(server), signal.SIGKILL if blow == "kill" else signal.SIGSTOP)
             until(lambda: whole(server, stream_id), "all of it analysed", 90)

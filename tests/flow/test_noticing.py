@@ -4,15 +4,20 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pipeline.analyse.board import Work
 from pipeline.analyse.judge_rows import judged
 from pipeline.analyse.rows import Rows
 from pipeline.analyse.signal_rules import SignalRules
+from pipeline.analyse.source import Missed, live
+from pipeline.analyse.source import Server as ServerOf
+from pipeline.analyse.units import Unit
 from pipeline.events import FindingRaised
 from tests.flow.test_hearing import admin, kinds_of, workers_of
 from tests.serving import Server, onrecord, until
@@ -101,9 +106,64 @@ def test_a_worker_that_is_killed_ends_its_finding_and_the_next_one_raises_it_ane
             until(lambda: bool(kinds_of(server, stream_id, "FindingEnded")), "its end", 20)
             until(lambda: len(kinds_of(server, stream_id, "FindingRaised")) >= 2, "it is raised anew", 30)
             publisher.terminate()
-            publisher.wait(10)
+            publisher.wait(30)
         (ended, *_) = kinds_of(server, stream_id, "FindingEnded")
         assert ended["reason"] == "worker_lost"
+
+
+def test_a_worker_that_is_told_to_end_gives_its_streams_back(tmp_path: Path) -> None:
+    with noticing(tmp_path) as (server, key):
+        server.publish(key)
+        server.live_id("camera")
+        until(lambda: server.metric("onrecord_analysis_reports") > 0, "the worker follows")
+        (pid,) = workers_of(server)
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: workers_of(server) not in ([], [pid]), "the next one", 30)
+        reports = server.metric("onrecord_analysis_reports")
+        until(lambda: server.metric("onrecord_analysis_reports") > reports, "it goes on", 30)
+        assert "a worker lost its work" not in server.log
+
+
+def test_a_worker_that_is_too_slow_is_given_what_is_new_and_told_what_it_missed(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        server.publish(server.add_device("camera"))
+        stream_id = server.live_id("camera")
+        with server.access() as access:
+            token = server.keep(access.create_token("service", "worker"))
+
+        async def slow() -> tuple[float, Missed]:
+            """Where it stood when it fell asleep, and what it was told then."""
+            stood_s = 0.0
+            async for given in live(ServerOf(f"http://127.0.0.1:{server.port}", token), stream_id, "work"):
+                if isinstance(given, Missed):
+                    return stood_s, given
+                if isinstance(given, Unit) and not stood_s:
+                    stood_s = given.pts_s
+                    await anyio.sleep(8.0)
+            raise AssertionError
+
+        async def limited() -> tuple[float, Missed]:
+            with anyio.fail_after(60):
+                return await slow()
+
+        stood_s, missed = anyio.run(limited)
+        assert missed.is_ours
+        assert missed.start_s - stood_s < 12, "of a thin stream no more seconds lie between the two than these"
+
+
+def test_a_server_that_stood_still_blames_no_worker(tmp_path: Path) -> None:
+    with noticing(tmp_path) as (server, key):
+        server.publish(key)
+        stream_id = server.live_id("camera")
+        until(lambda: server.metric("onrecord_analysis_reports") > 0, "the worker follows")
+        workers = workers_of(server)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        time.sleep(6.0)  # longer than a lease and what is allowed beyond it
+        os.kill(server.process.pid, signal.SIGCONT)
+        reports = server.metric("onrecord_analysis_reports")
+        until(lambda: server.metric("onrecord_analysis_reports") > reports + 2, "it goes on")
+        assert workers_of(server) == workers
+        assert "a worker lost its work" not in server.log, stream_id
 
 
 def test_a_file_is_looked_at_too_and_what_was_measured_is_kept(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def ended(server: Server, name: str, limit_s: float = 20.0) -> Path:
     until(lambda: (server.stream_of(name) or {}).get("state") == "ended", f"{name} ended", limit_s)
     stream_id = str((server.stream_of(name) or {})["stream_id"])
     [found] = [each for each in server.recordings() if stream_id in (each / "manifest.jsonl").read_text()]
-    until(lambda: onrecord(server.data, "verify", str(found)).returncode == 0, f"{name} verifies", 10)
+    until(lambda: onrecord(server.data, "verify", str(found)).returncode == 0, f"{name} verifies")
     return found
 
 
@@ -143,7 +143,7 @@ def test_every_form_that_ended_is_recorded_whole_once_and_ends(server: Server, f
         counted = packets(ended(server, name))
         assert counted["video"] == 100, name
         assert abs(counted["audio"] - 188) <= 2, name
-    until(lambda: "has ended" in server.log, "it is looked at again, and not recorded again", 5)
+    until(lambda: "has ended" in server.log, "it is looked at again, and not recorded again")
     for name in names:
         assert len([each for each in server.streams() if each["device_name"] == name]) == 1
     revoke(server, *names)

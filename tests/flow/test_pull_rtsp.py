@@ -96,7 +96,7 @@ def pull(server: Server, name: str, url: str, *more: str) -> str:
 
 def stop(server: Server, name: str) -> None:
     assert onrecord(server.data, "device", "revoke", name).returncode == 0
-    until(lambda: (server.stream_of(name) or {"state": "ended"})["state"] == "ended", f"{name} ended", 5)
+    until(lambda: (server.stream_of(name) or {"state": "ended"})["state"] == "ended", f"{name} ended")
 
 
 def folder(server: Server, name: str) -> Path:
@@ -108,7 +108,7 @@ def folder(server: Server, name: str) -> Path:
 def probe(server: Server, name: str) -> list[dict[str, str]]:
     """The streams of the first file; ffprobe has nothing to say, and the verifier finds the folder whole."""
     file = folder(server, name) / "0000.mp4"
-    until(lambda: onrecord(server.data, "verify", str(file.parent)).returncode == 0, f"{name} verifies", 10)
+    until(lambda: onrecord(server.data, "verify", str(file.parent)).returncode == 0, f"{name} verifies")
     words = ["-v", "warning", "-show_streams", "-of", "json", str(file)]
     said = subprocess.run(["ffprobe", *words], capture_output=True, text=True, timeout=20)
     assert not said.stderr
@@ -237,7 +237,7 @@ def test_a_camera_that_is_killed_and_comes_back_is_the_same_stream(server: Serve
         pull(server, "again", first.url("/aac"))
         stream_id = server.live_id("again")
         first.kill()
-        until(lambda: (server.stream_of("again") or {})["state"] == "reconnecting", "the loss is known", 10)
+        until(lambda: (server.stream_of("again") or {})["state"] == "reconnecting", "the loss is known")
         with camera(f"port={first.port}"):
             assert server.live_id("again") == stream_id
             long_enough(server, "again")

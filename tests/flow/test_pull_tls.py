@@ -120,7 +120,7 @@ def test_rtsps_is_recorded_where_the_certificate_holds_and_basic_is_spoken_insid
             until(lambda n=name: server.stream_of(n) is not None, f"{name} is live", 15)  # type: ignore[misc]  # mypy infers no default of a lambda
             stream_id = server.live_id(name)
             until(lambda i=stream_id: server.metric(f"onrecord_stream_key_frames_total{{.*{i}") >= 3, "3 key frames")  # type: ignore[misc]
-        until(lambda: f"TLS with rtsps://127.0.0.1:{ports['strange']}" in server.log, "the stranger is told", 5)
+        until(lambda: f"TLS with rtsps://127.0.0.1:{ports['strange']}" in server.log, "the stranger is told")
         assert server.stream_of("strange") is None
         revoke(server, *ports)
     for name in ("plain", "locked"):
@@ -152,7 +152,7 @@ def test_https_playlists_are_recorded_whole_where_the_certificate_holds_and_noth
             port = int(files.server_address[1])
             with tunnel(site.strange, port) as strange, tunnel(site.trusted, port) as trusted:
                 pull(server, "strange hls", f"https://127.0.0.1:{strange}/index.m3u8")
-                until(lambda: f"TLS with https://127.0.0.1:{strange}" in server.log, "the stranger is told", 10)
+                until(lambda: f"TLS with https://127.0.0.1:{strange}" in server.log, "the stranger is told")
                 assert asked == []
                 assert server.stream_of("strange hls") is None
                 pull(server, "hls", f"https://127.0.0.1:{trusted}/index.m3u8")

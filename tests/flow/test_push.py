@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import Server, until
+from tests.serving import BUSY_S, Server, until
 from tests.tools import needs
 
 FORMS = {
@@ -121,15 +121,15 @@ def test_a_killed_child_costs_its_own_stream_which_may_come_back_as_the_same(ser
     run, stream_id = live(server, "killed", key)
     [pid] = set(children(server)) - set(before)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: (server.stream_of("killed") or {})["state"] == "reconnecting", "the loss is known", 5)
-    run.wait(10)
+    until(lambda: (server.stream_of("killed") or {})["state"] == "reconnecting", "the loss is known")
+    run.wait(30)
     again, again_id = live(server, "killed", key)
     assert again_id == stream_id
     assert (server.stream_of("other") or {})["state"] == "live"
     assert server.live_id("other") == other_id
     for each in (other, again):
         each.terminate()
-        each.wait(10)
+        each.wait(30)
     assert "SIGKILL" in server.log
 
 
@@ -139,8 +139,8 @@ def test_a_child_that_hangs_is_cut_at_the_deadline(server: Server) -> None:
     os.kill(pid, signal.SIGSTOP)
     took_s = until(lambda: (server.stream_of("hung") or {})["state"] == "reconnecting", "cut", SILENCE_S + 5)
     assert took_s < SILENCE_S + 2
-    run.wait(10)
-    until(lambda: pid not in children(server), "the child is gone", 5)
+    run.wait(30)
+    until(lambda: pid not in children(server), "the child is gone")
 
 
 def post(server: Server, key: str, body: bytes | Iterator[bytes], kind: str = "") -> tuple[int, str]:
@@ -158,7 +158,7 @@ def post(server: Server, key: str, body: bytes | Iterator[bytes], kind: str = ""
 def test_a_wrong_key_is_told_within_a_second_and_never_said_again(server: Server) -> None:
     began_s = time.monotonic()
     status, text = post(server, server.keep("s3cret-wrong-key"), b"\x47" * 188)
-    assert (status, time.monotonic() - began_s < 1.0) == (401, True)
+    assert (status, time.monotonic() - began_s < 1.0 + BUSY_S) == (401, True)
     assert json.loads(text)["remedy"]
     assert "s3cret" not in text
     assert not any(secret in server.log for secret in server.secrets)
@@ -178,7 +178,7 @@ def test_a_second_publisher_with_the_same_key_is_refused(server: Server) -> None
     run, _ = live(server, "twice", key)
     assert post(server, key, b"\x47" * 188)[0] == 409
     run.terminate()
-    run.wait(10)
+    run.wait(30)
 
 
 def test_a_body_that_trickles_wins_no_time(server: Server) -> None:
@@ -199,8 +199,8 @@ def test_a_publisher_that_breaks_off_leaves_no_child_behind(server: Server) -> N
     run, _ = live(server, "gone", server.add_device("gone"))
     run.kill()
     run.wait()
-    until(lambda: set(children(server)) <= before, "its child is gone", 5)
-    until(lambda: (server.stream_of("gone") or {})["state"] == "reconnecting", "the loss is known", 5)
+    until(lambda: set(children(server)) <= before, "its child is gone")
+    until(lambda: (server.stream_of("gone") or {})["state"] == "reconnecting", "the loss is known")
 
 
 @pytest.mark.parametrize("is_chunked", [True, False])

@@ -138,8 +138,9 @@ def test_sound_is_never_a_place_to_start_while_there_is_a_picture() -> None:
     only_sound, tape = Stream("st_2", DEVICE, HubSettings(), ManualClock()), Tape()
     only_sound.set_tracks((AUDIO,))
     only_sound.attach(tape)
-    only_sound.publish(packet(0, track=AUDIO, is_key=True))
+    only_sound.publish(packet(0, track=AUDIO))  # most doors know no key frames of sound
     assert tape.fragments[0].is_key
+    assert only_sound.last_key is None, "there is no picture to be shown"
 
 
 def test_a_publisher_that_comes_back_leaves_a_gap_as_long_as_it_was_away() -> None:

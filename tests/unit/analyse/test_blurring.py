@@ -31,14 +31,15 @@ NO_MODEL = Detector("/nowhere", "none", "1", "yunet", "none.onnx")
 
 
 def film(
-    pictures: int = 50, pixels: str = "yuv420p", gaps: Sequence[int] = (), codec: str = "libx264", size: int = WIDTH
+    pictures: int = 50, pixels: str = "yuv420p", gaps: Sequence[int] = (), codec: str = "libx264", size: int = WIDTH,
+    high: int = HEIGHT,
 ) -> bytes:  # fmt: skip
     """A striped square of 24 pixels that goes to the right by two pixels a picture, on noise. gaps: left out."""
-    target, noise = io.BytesIO(), np.random.default_rng(1).integers(60, 120, (HEIGHT, size), np.uint8)
+    target, noise = io.BytesIO(), np.random.default_rng(1).integers(60, 120, (high, size), np.uint8)
     with av.open(target, mode="w", format="mp4") as box:
         stream = box.add_stream(codec, rate=RATE, options={"crf": "4", "bf": "0", "x265-params": "log-level=none"})
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = size, HEIGHT, pixels
+        stream.width, stream.height, stream.pix_fmt = size, high, pixels
         stream.time_base = stream.codec_context.time_base = Fraction(1, RATE)
         for number in range(pictures):
             if number in gaps:
@@ -152,6 +153,51 @@ def test_colours_of_other_forms_stay_what_they_are(pixels: str, codec: str) -> N
         after = next(other.decode(video=0)).to_ndarray(format="rgb24").astype(np.int16)
     assert np.abs(before.mean() - after.mean()) < 2
     assert np.abs(before - after).mean() < 5
+
+
+ODD = [(WIDTH + 1, HEIGHT, 1, 0), (WIDTH, HEIGHT + 1, 0, 1), (WIDTH + 1, HEIGHT + 1, 1, 1)]
+
+
+@pytest.mark.parametrize(("wide", "high", "right", "below"), ODD)
+def test_a_picture_with_odd_sides_gets_its_last_column_or_row_twice_and_nothing_else_moves(
+    wide: int, high: int, right: int, below: int
+) -> None:
+    media, target = film(pixels="yuv444p", size=wide, high=high), io.BytesIO()
+    seen, (path,) = find(io.BytesIO(media), SquareDetector(blind=(3, 4, 5)), silent)
+    assert (seen.width, seen.height, seen.added_right, seen.added_below) == (wide, high, 0, 0)
+    made = blur(io.BytesIO(media), target, [Cover("f1", path)], "note", silent)
+    assert (made.width, made.height, made.added_right, made.added_below) == (wide, high, right, below)
+    then, now = decoded(media), decoded(target.getvalue())
+    with av.open(io.BytesIO(target.getvalue()), mode="r") as box:
+        assert box.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert box.metadata["comment"].startswith("note; last ")
+        assert ("column" in box.metadata["comment"], "row" in box.metadata["comment"]) == (right == 1, below == 1)
+    assert len(now) == len(then) == 50
+    assert all((picture > 200).sum() > 250 for _, picture in then)
+    for (_, one), (_, other) in zip(then, now, strict=True):
+        assert other.shape == (high + below, wide + right)
+        assert (other > 200).sum() == 0, "the bridge over what was missed covers it here too"
+        apart = np.abs(one[90:].astype(np.int16) - other[90:high, :wide].astype(np.int16))
+        assert apart.mean() < 4
+        doubled = [other[90:, wide - 1], other[90:, -1], other[high - 1], other[-1]]
+        assert np.abs(doubled[0].astype(np.int16) - doubled[1]).mean() < 6
+        assert np.abs(doubled[2].astype(np.int16) - doubled[3]).mean() < 6
+
+
+def test_what_is_doubled_is_hidden_with_the_column_and_the_row_that_it_doubles() -> None:
+    wide, high = WIDTH + 1, HEIGHT + 1
+    media = film(5, "yuv444p", size=wide, high=high)
+    corner = Box(wide - 41, high - 41, wide, high)
+    copy = blurred(media, [Cover("d1", FacePath((Point(0.0, corner), Point(1.0, corner))))])
+    for _, picture in decoded(copy):
+        assert steps(picture[-40:, -2:]) < 3, "noise is there where nothing is hidden"
+        assert steps(picture[-2:, -40:].T) < 3
+        assert steps(picture[:40, -2:]) > 8
+
+
+def steps(values: NDArray[np.uint8]) -> float:
+    """Between a row and the next, on average."""
+    return float(np.abs(np.diff(values.astype(np.int16), axis=0)).mean())
 
 
 @pytest.mark.parametrize("media", [b"", b"no film", film(3)[:600]])

@@ -37,3 +37,10 @@ def test_a_hole_within_one_feed_is_none_of_its_business() -> None:
     continuity = Continuity()
     assert taken(continuity, 0.0)
     assert continuity.missed(unit(5.0)) is None
+
+
+def test_pictures_that_come_before_others_shown_earlier_are_all_new() -> None:
+    continuity = Continuity()
+    assert all(taken(continuity, each) for each in (0.0, 3.0, 1.0, 2.0, 6.0, 4.0, 5.0))
+    continuity.begun()
+    assert [taken(continuity, each) for each in (6.0, 5.0, 9.0, 7.0, 8.0)] == [False, False, True, True, True]

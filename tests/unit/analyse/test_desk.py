@@ -10,7 +10,7 @@ import pytest
 from pipeline.analyse.board import Caption, Lease, Report
 from pipeline.analyse.coverage import Span
 from pipeline.analyse.desk import Desk
-from pipeline.analyse.local_board import LocalBoard
+from pipeline.analyse.local_board import MOST_REPORTS, LocalBoard
 from pipeline.analyse.marks import Mark, Marks
 from pipeline.analyse.rows import Rows
 from pipeline.analyse.subjects import Recorded, Stage
@@ -111,7 +111,7 @@ class Room:
     async def settled(self) -> None:
         """Until the desk took all there is."""
         with anyio.fail_after(5):
-            while self.board.take_nowait() is not None:
+            while self.board.take_nowait() is not None or self.desk.unmarked:
                 await anyio.sleep(0.002)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -197,6 +197,67 @@ async def test_what_is_marked_only_after_its_facts_are_on_the_medium(tmp_path: P
                 await anyio.sleep(0.02)
 
     await run(room, scene)
+
+
+async def test_what_the_disk_refuses_delays_no_finding_and_is_marked_when_it_takes_it_again(tmp_path: Path) -> None:
+    room = Room(tmp_path / "analysis")
+    (tmp_path / "analysis").write_bytes(b"")  # no folder can be made here
+    looks(room)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        for number in range(1, 2 * MOST_REPORTS):  # more than the board holds
+            told = (frozen(float(number)),) if number == 2 * MOST_REPORTS - 1 else ()
+            report = Report(
+                lease.work.work_id, lease.token, number, told, (), number - 1.0, float(number), LABEL, rows="r\n"
+            )
+            with anyio.fail_after(20):
+                await room.board.report(report)
+        with anyio.fail_after(20):
+            while not room.desk.open_findings.of("st_1"):
+                await anyio.sleep(0.01)
+        assert room.desk.unmarked == 2 * MOST_REPORTS - 1
+        (tmp_path / "analysis").unlink()
+        await room.settled()
+        assert len(room.marks.of("rec_1")) == 2 * MOST_REPORTS - 1
+        assert (tmp_path / "analysis" / "measures" / "rec_1.jsonl").read_text() == "r\n" * (2 * MOST_REPORTS - 1)
+
+    await run(room, scene)
+
+
+async def test_many_reports_are_one_sync(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        for number in range(1, 41):
+            room.board.report_nowait(
+                Report(lease.work.work_id, lease.token, number, (), (), number - 1.0, float(number), LABEL)
+            )
+        await room.settled()
+        assert len(room.marks.of("rec_1")) == 40
+
+    await run(room, scene)
+    assert room.medium.flushes <= 2
+
+
+async def test_what_waits_for_its_mark_is_marked_at_the_stop(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        room.medium.is_failed = True
+        await room.board.report(Report(lease.work.work_id, lease.token, 1, (words(1.0),), (), 0.0, 3.0, LABEL))
+        with anyio.fail_after(5):
+            while not room.desk.unmarked:
+                await anyio.sleep(0.002)
+        room.medium.is_failed = False
+
+    await run(room, scene)
+    assert room.marks.of("rec_1") == [Mark("rec_1", "speech", LABEL, 0.0, 3.0)]
 
 
 async def test_a_hole_between_two_workers_is_told_and_looked_at_once_its_media_is_recorded(tmp_path: Path) -> None:
@@ -315,6 +376,64 @@ async def test_a_stream_that_nobody_follows_for_long_is_told_while_it_lasts(tmp_
         assert (gap.start_s, gap.end_s, gap.cause, gap.behind_s) == (0.0, 65.0, "behind", 10.0)
         await room.desk.sweep()
         assert len(room.of(AnalysisGap)) == 1
+
+    await run(room, scene)
+
+
+async def test_a_worker_that_saw_nothing_of_a_stream_has_not_seen_it(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        room.stream.position_s, room.stream.is_over = 9.0, True
+        await room.report(lease, 0.0, 0.0, state="done")
+        await room.desk.sweep()
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s) == (0.0, 9.0)
+        assert room.marks.of("rec_1") == []
+        look = await room.claim()
+        assert look.work.kind == "span"
+        await room.report(look, 0.0, 0.0, state="done")
+        assert room.marks.of("rec_1") == [Mark("rec_1", "speech", LABEL, 0.0, 9.0)], "there was nothing to see"
+
+    await run(room, scene)
+
+
+async def test_recordings_leave_room_for_what_is_live_and_what_a_rule_asks_for(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.desk.stages["text"] = Stage("text", True, label="reads@1", needs_sound=False, is_asked=True)
+    room.shelf.recordings = [Recorded(f"rec_{each}", f"st_{each}", 1_700_000_000.0, 30.0) for each in range(100, 140)]
+
+    async def scene() -> None:
+        first = [await room.claim() for _ in range(16)]
+        assert {lease.work.kind for lease in first} == {"span"}
+        await room.desk.sweep()
+        assert room.board.claim_nowait("one") is None, "the others wait"
+        room.desk.follow(room.stream, "rec_1")
+        assert room.desk.ask(room.shelf.recordings[0], "text", 0.0, 10.0, "certificate_shown")
+        assert {(await room.claim()).work.stage for _ in range(2)} == {"speech", "text"}
+        await room.report(first[0], 0.0, 30.0, state="done")
+        assert (await room.claim()).work.kind == "span", "the next one"
+
+    await run(room, scene)
+
+
+async def test_what_was_lost_when_its_stream_was_over_is_told_at_once_and_left_to_the_recording(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+
+    async def scene() -> None:
+        room.desk.follow(room.stream, "rec_1")
+        lease = await room.claim()
+        await room.report(lease, 0.0, 5.0)
+        room.stream.position_s, room.stream.is_over = 9.0, True
+        await room.report(lease, 0.0, 0.0, state="failed", reason="the feed was closed")
+        await room.desk.sweep()
+        (gap,) = room.of(AnalysisGap)
+        assert isinstance(gap, AnalysisGap)
+        assert (gap.start_s, gap.end_s, gap.cause) == (5.0, 9.0, "worker_lost")
+        assert (await room.claim()).work.kind == "span", "there is no feed any more that a worker could follow"
 
     await run(room, scene)
 

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import cast
@@ -34,7 +35,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Desk:
-    """The server, as a worker of faces sees it. silent: it does not answer until then."""
+    """The server, as a worker of faces sees it. silent: it does not answer until then. takes_s: an answer."""
 
     is_watched: bool = True
     is_there: bool = True
@@ -43,9 +44,10 @@ class Desk:
     closed: int = 0
     probes: list[Probe] = field(default_factory=list)
     silent: threading.Event | None = None
+    takes_s: float = 0.0
 
-    def watching(self, stream_id: str) -> Watched:
-        assert stream_id == "st_1"
+    def watching(self, stream_id: str, model: str) -> Watched:
+        assert (stream_id, model) == ("st_1", "made@1")
         self.asked += 1
         if self.silent is not None:
             self.silent.wait(10)
@@ -56,6 +58,7 @@ class Desk:
     def probe(self, probe: Probe) -> Answer:
         if not self.is_there:
             raise SourceError("nobody answers")
+        time.sleep(self.takes_s)
         self.probes.append(probe)
         return self.answer
 
@@ -246,6 +249,16 @@ async def test_a_track_that_is_near_to_somebody_is_looked_at_closer_for_a_while(
     assert all(
         round(later - earlier, 3) >= 0.1
         for earlier, later in zip(room.shots.looked, room.shots.looked[1:], strict=False)
+    )
+
+
+async def test_a_recording_waits_for_its_answers_and_is_looked_at_closer_where_it_was_near() -> None:
+    room = Room(work=SPAN, desk=Desk(answer="near", takes_s=0.1))
+    room.film([ONE] * 40)
+    await room.run()
+    between = [at_s for at_s in room.shots.looked if at_s != round(at_s)]
+    assert len([at_s for at_s in between if at_s <= 1.1]) >= 8, (
+        "from the first key frame on, not where reading was by then"
     )
 
 

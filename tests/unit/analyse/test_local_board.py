@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pipeline.analyse import local_board
 from pipeline.analyse.board import Ended, Lease, Report
 from pipeline.analyse.local_board import LocalBoard
+from pipeline.clock import AwakeClock
 from pipeline.errors import BoardUnavailable, LeaseLost, WorkerFailed
 from tests.boards import report, work
 from tests.made import ManualClock
@@ -133,15 +134,16 @@ class Laws(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        item = self.board.take_nowait()
-        if item is None:
+        items = self.board.take_nowait()
+        if items is None:
             return
-        assert self.board.take_nowait() == item
-        self.board.taken_nowait(item)
-        self.board.taken_nowait(item)
-        if isinstance(item, Report):
-            self.taken.append(item)
-        else:
+        assert self.board.take_nowait() == items
+        self.board.taken_nowait(items)
+        self.board.taken_nowait(items)
+        for item in items:
+            if isinstance(item, Report):
+                self.taken.append(item)
+                continue
             self.told_ends += 1
             assert item.is_laid_aside == (item.tries >= MOST_TRIES)
             assert 1 <= item.tries <= MOST_TRIES
@@ -179,6 +181,22 @@ def test_a_board_that_is_full_refuses_more(monkeypatch: pytest.MonkeyPatch) -> N
     board.offer_nowait(work("c"))
 
 
+def test_time_in_which_the_server_stood_still_ends_no_lease() -> None:
+    clock = ManualClock()
+    board = LocalBoard(LEASE_S, MOST_TRIES, AwakeClock(clock))
+    board.offer_nowait(work("a"))
+    lease = board.claim_nowait("w")
+    assert lease is not None
+    clock.now_s += 60.0
+    assert board.take_nowait() is None
+    assert board.renew_nowait([lease]) == [], "what it said meanwhile is heard"
+    for _ in range(5):
+        clock.now_s += 0.5
+        assert board.take_nowait() is None
+    clock.now_s += 0.5
+    assert board.take_nowait() == (Ended(work("a"), 1, False, "the lease was not renewed"),)
+
+
 def test_an_end_that_nobody_took_yet_does_not_free_the_work_of_another() -> None:
     board = LocalBoard(LEASE_S, 1, ManualClock())
     board.offer_nowait(work("a"))
@@ -191,7 +209,7 @@ def test_an_end_that_nobody_took_yet_does_not_free_the_work_of_another() -> None
     second = board.claim_nowait("w")
     assert second is not None
     board.lose("w")
-    board.taken_nowait(done)
+    board.taken_nowait([done])
     board.offer_nowait(work("a"))
     assert board.claim_nowait("w") is None, "it is laid aside"
-    assert board.take_nowait() == Ended(work("a"), 1, True, "the worker is gone")
+    assert board.take_nowait() == (Ended(work("a"), 1, True, "the worker is gone"),)

@@ -119,7 +119,7 @@ def test_a_line_that_is_no_call_ends_the_worker_and_not_the_server(line: bytes) 
                     pass
             assert [type(error) for error in raised] == [WorkerFailed]
             assert "9999" not in str(raised[0])
-        assert shared.take_nowait() == Ended(work("a"), 1, False, "the worker is gone")
+        assert shared.take_nowait() == (Ended(work("a"), 1, False, "the worker is gone"),)
 
     anyio.run(act)
 
@@ -179,7 +179,7 @@ def test_a_report_that_is_too_long_is_refused_before_it_is_sent() -> None:
                 await worker.report(type(heard)("a", lease.token, 1, model=words))
             assert "字" not in str(refused.value)
             await worker.report(heard)
-            assert shared.take_nowait() == heard
+            assert shared.take_nowait() == (heard,)
             assert raised == []
             group.cancel_scope.cancel()
 

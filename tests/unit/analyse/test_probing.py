@@ -81,12 +81,12 @@ def test_both_questions_are_asked_over_one_connection_with_the_token() -> None:
         [(200, b'{"watching": true, "revision": 4, "why": ""}'), (200, b'{"answer": "near", "until": ""}')]
     ).running() as desk:
         prober = desk.prober
-        assert prober.watching("st 1/x") == Watched(True, 4)
+        assert prober.watching("st 1/x", "made@1") == Watched(True, 4)
         assert prober.probe(PROBE) == "near"
         prober.close()
         assert desk.connections == 1
         assert [path for path, _, _ in desk.asked] == [
-            "/api/v1/faces/watching?stream_id=st%201%2Fx", "/api/v1/faces/probes",
+            "/api/v1/faces/watching?stream_id=st+1%2Fx&model=made%401", "/api/v1/faces/probes",
         ]  # fmt: skip
         assert {bearer for _, bearer, _ in desk.asked} == {"Bearer secret"}
         tree = json.loads(desk.asked[1][2])
@@ -99,7 +99,7 @@ def test_a_connection_that_was_closed_meanwhile_is_begun_anew() -> None:
     with Desk([(200, b'{"watching": false, "revision": 1}')], closes=True).running() as desk:
         prober = desk.prober
         for _ in range(3):
-            assert prober.watching("st_1") == Watched(False, 1)
+            assert prober.watching("st_1", "made@1") == Watched(False, 1)
         assert desk.connections == 3
 
 
@@ -114,7 +114,7 @@ def test_whatever_is_no_clear_answer_is_none(status: int, body: bytes) -> None:
     with Desk([(status, body)]).running() as desk:
         prober = desk.prober
         with pytest.raises(SourceError):
-            prober.watching("st_1")
+            prober.watching("st_1", "made@1")
         with pytest.raises(SourceError):
             prober.probe(PROBE)
         prober.close()

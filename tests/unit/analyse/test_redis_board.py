@@ -15,6 +15,7 @@ from pipeline.analyse.redis_board import RedisBoard
 from pipeline.errors import BoardUnavailable, LeaseLost, SettingsInvalid
 from tests.boards import MOST_TRIES, Table, drained, is_idle, is_quiet, over_redis, report, work
 from tests.redis_made import RedisServer, redis_server
+from tests.serving import BUSY_S
 
 LEASE_S = 1.0
 AWAY_S = float(os.environ.get("ONRECORD_TEST_REDIS_AWAY_S", "1.5"))  # longer than a lease
@@ -113,10 +114,10 @@ def test_redis_that_comes_back_empty_is_offered_again_and_gives_greater_tokens(s
         await worker.report(report("a", old.token, 1))
         assert await drained(desk, 1) == [report("a", old.token, 1)]
         await worker.report(report("a", old.token, 2))
-        assert await desk.take() == report("a", old.token, 2)  # told, and gone before it is taken
+        assert list(await desk.take()) == [report("a", old.token, 2)]  # told, and gone before it is taken
         server.stop()
         server.start()
-        await again(lambda: desk.taken(report("a", old.token, 2)))
+        await again(lambda: desk.taken([report("a", old.token, 2)]))
         with pytest.raises(BoardUnavailable):  # its connection was to the one before
             await worker.renew([old])
         assert await worker.renew([old]) == [old]
@@ -170,7 +171,7 @@ def test_redis_that_hangs_is_told_in_time_and_goes_on_as_it_was(shared: RedisSer
                 await worker.report(report("a", lease.token, 1))
             with pytest.raises(BoardUnavailable):
                 await desk.take()
-            assert time.monotonic() - began_s < 4
+            assert time.monotonic() - began_s < 4 + BUSY_S
         await anyio.sleep(LEASE_S)
         with pytest.raises(LeaseLost):  # its time ran on
             await worker.report(report("a", lease.token, 2))

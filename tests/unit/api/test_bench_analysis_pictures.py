@@ -4,7 +4,9 @@ import numpy as np
 
 from api.bench.analysis_pictures import bounds_of, figure, naive, ours, sound_footage, trial, with_bound
 from api.bench.analysis_pictures_coded import KeyCoder
+from api.bench.analysis_pictures_faults import AT_ONCE, Fault
 from api.bench.analysis_pictures_scenes import HEIGHT, KINDS, WIDTH, Footage
+from api.bench.analysis_pictures_turns import harmless
 
 
 def test_one_seed_gives_the_same_footage_and_the_same_coding_again() -> None:
@@ -36,3 +38,24 @@ def test_an_alarm_on_footage_without_fault_counts_by_the_hour() -> None:
     quiet = figure("over_exposed", [], [seen], ours(bounds_of()))
     assert quiet.false_alarms == 0
     assert 35.9 < quiet.false_alarms_high < 36  # three by the hours
+
+
+def test_a_camera_that_slips_turns_for_a_while_and_looks_elsewhere_then_which_is_harder_than_at_once() -> None:
+    def like(finding: str, t: float, *, is_turned: bool) -> float:
+        """How like the footage without fault, as it is or turned over: 1 is the same."""
+        fault, footage = Fault(finding, Footage("office", 6), 6, 8.0, 14.0), Footage("office", 6)
+        wanted = footage.picture(t)[::-1, ::-1] if is_turned else footage.picture(t)
+        seen = fault.picture(t)
+        return float(np.corrcoef(seen[60:210].ravel().astype(float), wanted[60:210].ravel().astype(float))[0, 1])
+
+    assert min(like("upside_down", t, is_turned=False) for t in (5.0, 16.0)) > 0.98
+    assert like(AT_ONCE, 11.0, is_turned=True) > 0.98
+    assert like("upside_down", 11.0, is_turned=True) < 0.9
+    assert like("upside_down", 11.0, is_turned=False) < 0.5
+
+
+def test_somebody_who_leans_is_drawn_again_from_the_same_seed_and_never_hangs_upside_down() -> None:
+    for number in range(2):
+        first, second = (dict(harmless(number, 3)) for _ in range(2))
+        assert len(first) == 120
+        assert all(np.array_equal(first[each], second[each]) for each in (0.0, 60.0, 119.0))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from api.face_search import FaceSearcher, Wanted
-from cases.faces.shapes import Held, Judged
+from cases.faces.shapes import Held, Judged, checked
 from models.face.calibration import Impostors
 from pipeline.errors import ValueRefused, WorkerFailed
 
@@ -169,5 +169,21 @@ def test_a_gallery_of_many_is_loaded_in_pieces_and_every_one_is_found(tmp_path: 
         await searcher.load(SET, everyone)
         for seed in (0, 4095, 4096, 5999):
             assert (await searcher.search(SET, vector(seed))).person_id == f"per_{seed}"
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize("length", [0.99, 0.998, 0.9995, 1.0005, 1.002, 1.01])
+def test_what_may_be_enrolled_can_be_held(tmp_path: Path, length: float) -> None:
+    """Or one template that the search refuses would keep its whole gallery from being searched."""
+    scaled = (np.frombuffer(vector(1), "<f4") * np.float32(length)).tobytes()
+
+    async def scene(searcher: FaceSearcher) -> None:
+        try:
+            checked(scaled)
+        except ValueRefused:
+            return
+        await searcher.load(SET, [*held(2), Held("per_1", "tpl_1", scaled)])
+        assert (await searcher.search(SET, vector(1))).person_id == "per_1"
 
     run(tmp_path, scene)

@@ -34,7 +34,7 @@ from tests.stores import opened
 NOW_US = 1_700_000_000_000_000
 CUT = Cut("a" * 64, 1000, 8.0, 12.5, (("0001.mp4", "b" * 64),))
 FILM = Film(640, 360, 4.5, 112, 45, 0)
-COPY = Copy("e" * 64, 900)
+COPY = Copy("e" * 64, 900, added_right=1)
 
 
 def face(left: float, begin_s: float = 0.0, end_s: float = 4.0) -> FacePath:
@@ -144,6 +144,7 @@ def test_whoever_is_not_named_is_hidden_and_the_event_says_who_is_clear_and_why(
         body = facts[-1].body
         assert body["clear"] == [{"track_id": "f2", "name": "甲", "reason": "执法人员"}]
         assert (body["blurred"], body["drawn"], body["edits"], body["of_clip"]) == (2, 1, 1, CUT.sha256)
+        assert (body["added_right"], body["added_below"]) == (1, 0), "of odd sides"
         assert body["plan_sha256"] == redacting.plan_sha256(made)
         assert body["media"] == {"recording_id": "rec_1", "start_s": 8.0, "end_s": 12.5}
         async with desk.store.reading() as connection:

@@ -130,7 +130,7 @@ def test_the_process_says_how_it_is_caged_and_then_the_same_as_the_function() ->
 
 CAGED = """
 import os, socket, subprocess, sys
-from pipeline.ingest.jail import confine, limit
+from pipeline.jail import confine, limit
 limit(512 << 20)
 missing = confine()
 if missing:

@@ -1,6 +1,7 @@
 // The routes of face matching: its switch, galleries, suggestions. Shapes: docs/api; anything else the server says is ignored.
 
 import type { Page } from "./cases";
+import type { Officer } from "./people";
 import { ask } from "./server";
 import { whole } from "./whole";
 
@@ -106,6 +107,7 @@ export interface Gallery {
   readonly end_reason: string;
   readonly persons: number;
   readonly proposed: number; // that wait for a second person
+  readonly stale: number; // templates of another model than that of now
   readonly may_enrol: boolean;
   readonly may_close: boolean;
 }
@@ -149,6 +151,22 @@ export interface Moment {
   readonly recording_id: string;
   readonly start_s: number;
   readonly end_s: number;
+}
+
+/** A template that could not be made anew with the model of now; it stays, and is not searched. */
+export interface NotRenewed {
+  readonly template_id: string;
+  readonly person_id: string;
+  readonly name: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export interface Renewed {
+  readonly renewed: number;
+  readonly refused: readonly NotRenewed[];
+  readonly next_after: string; // where the next call begins; empty: all were tried
+  readonly left: number;
 }
 
 export interface Opinion {
@@ -223,8 +241,18 @@ export async function closeGallery(galleryId: string, reason: string): Promise<v
   await ask("DELETE", `${FACES}/galleries/${id(galleryId)}`, { body: { reason } });
 }
 
+/** Some templates of an earlier model, behind `after`, made anew from the pictures that were kept. */
+export async function renewTemplates(galleryId: string, after: string): Promise<Renewed> {
+  return (await ask("POST", `${FACES}/galleries/${id(galleryId)}/renew`, { body: { after } })) as Renewed;
+}
+
 export async function listPersons(galleryId: string): Promise<readonly Person[]> {
   return (await whole<Person>(`${FACES}/galleries/${id(galleryId)}/persons`, LISTED_MOST)).items;
+}
+
+/** Whom the roster may take; for who keeps it, who may read no case. */
+export async function listRosterOfficers(): Promise<readonly Officer[]> {
+  return (await whole<Officer>(`${FACES}/officers`)).items;
 }
 
 /** Photos of one person, or one film. */
@@ -265,8 +293,8 @@ export async function giveOpinion(suggestionId: string, verdict: OpinionVerdict,
 }
 
 export const shotUrl = (suggestionId: string): string => `${FACES}/suggestions/${id(suggestionId)}/shot.jpg`;
-/** Of a gallery, as it was cut out. */
-export const pictureUrl = (personId: string): string => `${FACES}/persons/${id(personId)}/picture.jpg`;
+/** Of a gallery, as it was cut out: what waits, else what was enrolled. Another address where that changed: a page shows one address anew once. */
+export const pictureUrl = ({ person_id, templates, proposed_templates }: Person): string => `${FACES}/persons/${id(person_id)}/picture.jpg?of=${templates}-${proposed_templates}`;
 
 /** The best look of a track, and the gallery's picture beside it. */
 export const personUrl = (suggestionId: string): string => `${FACES}/suggestions/${id(suggestionId)}/person.jpg`;

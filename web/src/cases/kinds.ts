@@ -7,16 +7,16 @@ export const KINDS: Readonly<Record<Exclude<Group, "other">, readonly string[]>>
   words: ["WordsHeard", "WordsCorrected", "TextSeen"],
   finding: ["FindingRaised", "FindingEnded", "FindingReviewed"],
   face: [
-    "FaceSuggested", "FaceConfirmed", "FaceRejected", "FaceOpinionGiven", "FaceSearched", "FaceNoticeDue", "GalleryOpened", "GalleryClosed", "PersonProposed", "PersonEnrolled", "PersonRefused", "PersonDeleted",
+    "FaceSuggested", "FaceConfirmed", "FaceRejected", "FaceOpinionGiven", "FaceSearchOrdered", "FaceSearched", "FaceNoticeDue", "GalleryOpened", "GalleryClosed", "PersonProposed", "PersonEnrolled", "PersonRefused", "EnrolmentRefused", "PersonDeleted", "TemplateRenewed", "TemplateNotRenewed",
     "FaceSwitchAsked", "FaceSwitchApproved", "FaceSwitchedOff", "FaceKeysRotated",
   ],
   procedure: ["ProcedureJudged"],
   gap: ["StreamInterrupted", "MediaLost", "RecordingFailed", "RecordingRestored", "TimestampsRepaired", "ClockStepped", "AnalysisGap", "AnalysisGapClosed", "AnalysisEased"],
   segment: ["RecordingStarted", "SegmentClosed"],
-  view: ["ViewStarted", "ViewEnded", "StillTaken", "WordsFetched"],
+  view: ["ViewStarted", "ViewEnded", "PlaybackStarted", "PlaybackEnded", "StillTaken", "WordsFetched", "FacePictureSeen"],
   note: ["NoteAdded"],
   case: [
-    "CaseOpened", "CaseChanged", "CaseClosed", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
+    "CaseOpened", "CaseChanged", "CaseClosed", "MemberAdded", "MemberRemoved", "ApprovalAsked", "ApprovalDecided", "ApprovalWithdrawn", "StepStarted", "StepEnded", "RecordingAttached", "RecordingDetached", "AttachRuleSet", "AttachRuleUndone", "ItemAdded", "ItemWithdrawn",
     "OfficerBound", "OfficerUnbound", "TaskStarted", "TaskEnded", "ExportMade", "UploadReceived", "UploadLate", "UploadAhead", "ItemFetched", "ClipMade", "ClipBlurred",
   ],
 };

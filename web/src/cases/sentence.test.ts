@@ -5,6 +5,13 @@ const names = { devices: new Map<string, string>(), steps: new Map([["s1", "insp
 const item = (kind: string, more: Record<string, unknown>): TimelineItem => ({ event_id: "e", seq: 0, kind, at: "2026-11-24T01:00:00.000Z", by: "onrecord", ...more });
 
 const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
+  [item("MemberAdded", { who: "acc_1", name: "林晓岚" }), "林晓岚 加入本案", "林晓岚 joined this case"],
+  [
+    item("ApprovalAsked", { what: "play", start_ms: 10_000, end_ms: 30_500, purpose: "复核" }),
+    "申请：回放录像 10.0–30.5 秒，用途：复核",
+    "Asked for: Play a recording, 10.0–30.5 s; purpose: 复核",
+  ],
+  [item("ApprovalDecided", { verdict: "refused", reason: "范围过大" }), "审批：已驳回：范围过大", "Application refused. 范围过大"],
   [
     item("AnalysisGap", { stage: "speech", cause: "worker_lost", start_s: 10, end_s: 22.5 }),
     "语音识别缺 13 秒：分析进程中断，稍后从录像补做",
@@ -61,6 +68,17 @@ const ITEMS: readonly (readonly [TimelineItem, string, string])[] = [
   [item("FaceConfirmed", { person_id: "p1", name: "王五" }), "两人确认：画面里的人是“王五”", "Two people confirmed: it is “王五”"],
   [item("PersonEnrolled", { person_id: "per-2" }), "“赵六”加入人脸库", "“赵六” enrolled in the gallery"],
   [item("PersonRefused", { person_id: "per-9", reason: "照片不是他" }), "“per-9”不予加入人脸库，理由：照片不是他", "“per-9” refused for the gallery, because: 照片不是他"],
+  [
+    item("EnrolmentRefused", { gallery_kind: "case", reason: "several_persons", detail: "x" }),
+    "与人脸库（案件当事人）比对后未予登记：照片不都是同一个人，或者不是库中的这个人。",
+    "Compared with a gallery (Parties of a case), and not enrolled: The pictures are not all of one person, or not of the one in the gallery.",
+  ],
+  [item("TemplateRenewed", { person_id: "per-2" }), "“赵六”的人脸特征已按现用模型重新提取，旧特征已销毁", "Template of “赵六” made anew with another model; the old one destroyed"],
+  [
+    item("TemplateNotRenewed", { person_id: "per-2", template_id: "ftpl_1", reason: "no_key" }),
+    "“赵六”的一份人脸特征未能重新提取，不参与比对：图片的密钥已销毁。",
+    "A template of “赵六” could not be made anew and is not compared: The key of the picture was destroyed.",
+  ],
   [
     item("GalleryClosed", { gallery_id: "g1", reason: "case_closed", why: "", templates: 3, persons: 2 }),
     "人脸库关闭（案件已结）：密钥已销毁，人脸特征已删除",
@@ -127,4 +145,10 @@ test("every fact, state, refusal and basis of face matching has its text", async
     faceRefusal: ["no_face", "several_faces", "several_persons", "too_small", "blurred", "turned", "too_dark", "too_bright", "cut_off", "unreadable", "too_large", "bomb", "empty", "duplicate"],
   };
   for (const [family, known] of Object.entries(words)) for (const word of known) expect(isTextKey(`${family}.${word}`), `${family}.${word}`).toBe(true);
+});
+
+test("every kind that the timeline groups has its sentence", async () => {
+  const { isTextKey } = await import("../texts/language");
+  const { KINDS } = await import("./kinds");
+  for (const kind of Object.values(KINDS).flat()) expect(isTextKey(`event.${kind}`), kind).toBe(true);
 });

@@ -3,6 +3,7 @@
 import type { TimelineItem } from "../api/cases";
 import { dateOf, isTextKey, language, t, timeOfDay } from "../texts/language";
 import { oddsText } from "../faces/odds";
+import { renewRefusalOf } from "../faces/refusal";
 import type { DeviceClock } from "./deviceClock";
 import { mediaSecondsOf } from "./rows";
 import { visible } from "./visible";
@@ -71,7 +72,7 @@ export function stepOf(kind: string): string {
 type Family =
   | "cause" | "how" | "stepKind" | "caseClass" | "caseState" | "caseKind" | "itemKind" | "stage" | "easing" | "speaker"
   | "finding" | "findingGroup" | "findingState" | "findingEnd" | "severity" | "duty" | "verdict" | "procedureNote" | "ruleKind" | "measure"
-  | "faceTask" | "faceEnd" | "faceCondition" | "galleryKind" | "galleryState" | "personState" | "suggestionState" | "opinion" | "oddsBasis";
+  | "faceTask" | "faceEnd" | "faceRefusal" | "faceCondition" | "galleryKind" | "galleryState" | "personState" | "suggestionState" | "opinion" | "oddsBasis" | "approvals.state";
 
 /** A code word of the server in the reader's language; as it came where no text is known for it. */
 export function named(family: Family, word: string): string {
@@ -115,6 +116,11 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     count: wordOf(item, "count", "packets"),
     title: wordOf(item, "title", "text", "name", "item_id"),
     number: wordOf(item, "number"),
+    member: wordOf(item, "name", "who"),
+    asked: askedOf(item),
+    purpose: wordOf(item, "purpose"),
+    decision: named("approvals.state", wordOf(item, "verdict")),
+    whyAfter: afterOf(item, "reason"),
     finding: named("finding", wordOf(item, "finding")),
     severity: named("severity", wordOf(item, "severity")),
     sure: percentOf(item["confidence"]),
@@ -128,6 +134,11 @@ function valuesOf(item: TimelineItem, names: Names): Record<string, string> {
     why: WITH_REASON.has(item.kind) ? wordOf(item, "reason") : afterOf(item, "why"),
     changes: changesOf(item),
   };
+}
+
+function askedOf(item: TimelineItem): string {
+  const placeOf = (name: string): string => (typeof item[name] === "number" ? (item[name] / 1_000).toFixed(1) : UNKNOWN);
+  return item["what"] === "copy" ? t("approvals.copy") : t("approvals.play", { from: placeOf("start_ms"), to: placeOf("end_ms") });
 }
 
 const WITH_REASON = new Set(["FindingReviewed", "FaceSwitchedOff", "PersonRefused", "FaceSearched"]);
@@ -144,6 +155,8 @@ function facesOf(item: TimelineItem, names: Names): Record<string, string> {
     similarity: typeof item["similarity"] === "number" ? item["similarity"].toFixed(2) : UNKNOWN,
     odds: oddsText(item["one_in"], item["basis"]),
     notice: wordOf(item, "notice"),
+    refusal: named("faceRefusal", wordOf(item, "reason")),
+    renewReason: renewRefusalOf(wordOf(item, "reason"), ""),
   };
 }
 

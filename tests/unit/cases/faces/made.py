@@ -29,6 +29,7 @@ from cases.faces.galleries import GalleryWanted
 from cases.faces.keeper import Keeper
 from cases.faces.matching import Matching
 from cases.faces.people import Who
+from cases.faces.renewing import Renewing
 from cases.faces.rows import Gallery, Person, Switch
 from cases.faces.shapes import Bound, Enrolled, Held, Judged, Probe, Refused, likeness
 from cases.faces.switch import SwitchWanted
@@ -46,6 +47,7 @@ T = TypeVar("T")
 MODEL = "sface@1"
 SIZE = 64
 BOUND = Bound(0.5, 1e-4, 10_000, "measured")
+_CROP = b"\xff\xd8crop of "
 LAW = "行政处罚法第四十七条；人脸识别技术应用安全管理办法第四条"
 
 
@@ -105,18 +107,29 @@ class FakeSearcher:
 
 
 class FakeEnrolment:
-    """Names as pictures: the face of that name; "no_face" and the like are refused."""
+    """Names as pictures: the face of that name; "no_face" and the like are refused. A crop is one that it gave.
 
-    model = MODEL
+    alike: who looks like whom to this model. broken: crops of these names are no pictures any more. asked: how often.
+    """
 
-    async def enrol(self, kind: str, data: bytes) -> Enrolled | Refused:  # noqa: ARG002
-        name = data.decode()
+    def __init__(self) -> None:
+        self.model = MODEL
+        self.alike: dict[str, str] = {}
+        self.broken: set[str] = set()
+        self.asked = 0
+
+    async def enrol(self, kind: str, data: bytes) -> Enrolled | Refused:
+        self.asked += 1
+        name = data.removeprefix(_CROP if kind == "crop" else b"").decode()
+        if kind == "crop" and name in self.broken:
+            return Refused("unreadable", "told by the fake")
         if name in ("no_face", "several_faces", "blurred"):
             return Refused(name, "told by the fake")
         if name == "nan":
             return Enrolled(b"crop", struct.pack("<64f", *[math.nan] * SIZE), 0.5, self.model, "yunet@1")
         who, _, noise = name.partition("~")
-        return Enrolled(b"\xff\xd8crop of " + data, face(who, float(noise or 0)), 0.8, self.model, "yunet@1")
+        vector = face(self.alike.get(who, who), float(noise or 0))
+        return Enrolled(_CROP + name.encode(), vector, 0.8, self.model, "yunet@1")
 
 
 class Site:
@@ -142,6 +155,10 @@ class Site:
         return Enrolling(
             self.store, self.appender, self.vault, self.matching, self.enrolment, self.most_persons
         )  # fmt: skip
+
+    @property
+    def renewing(self) -> Renewing:
+        return Renewing(self.store, self.appender, self.vault, self.matching, self.enrolling)
 
     def actor(self, by: str = "usr_lin") -> Actor:
         self.clock.now_s += 0.001

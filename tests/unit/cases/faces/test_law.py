@@ -319,7 +319,7 @@ def test_what_a_crash_left_of_keys_is_destroyed_at_the_next_start(tmp_path: Path
         person = await made.confirm(await made.enrol(gallery, "zhang"))
         made.vault.make_key(gallery.gallery_id, "fper_never")
         made.vault.make_key("fgal_gone", "fper_never")
-        await made.keeper._sweep()
+        await made.keeper.sweep()
         assert made.vault.galleries() == [gallery.gallery_id]
         assert made.vault.persons(gallery.gallery_id) == [person.person_id]
 

@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from cases.casework import case_acts, people, recordings
 from cases.faces.faces import Faces
-from cases.faces.officers import officers_seen
 from cases.store.tables import face_suggestions
 from cases.store.tables import recordings as recordings_table
 from pipeline.errors import StoreUnavailable, ValueRefused, WorkerFailed
@@ -129,13 +128,10 @@ def test_the_roster_is_searched_while_a_step_of_the_streams_case_runs(tmp_path: 
         assert await answer(made, "officer 0", "1") == "suggested"
         step = made.steps[0]
 
-        async def seen() -> list[str]:
-            async with made.store.reading() as connection:
-                return [each.officer_id for each in await officers_seen(connection, step.step_id)]
-
-        assert await seen() == [made.officers[0].officer_id]
         assert await answer(made, "officer 1", "1", 2) == "suggested"
-        assert set(await seen()) == {each.officer_id for each in made.officers}
+        told = await made.facts("FaceSuggested")
+        assert [each.body["officer_id"] for each in told] == [each.officer_id for each in made.officers]
+        assert {each.body["step_id"] for each in told} == {step.step_id}
         end = partial(case_acts.end_step, case_id=step.case_id, step_id=step.step_id)
         await made.appender.change(partial(end, actor=made.actor()))
         made.clock.now_s += 1
@@ -219,7 +215,7 @@ def test_the_end_is_held_against_the_clock_in_each_call_and_not_by_what_was_read
         assert await answer(made, "zhang") == "suggested"
         made.clock.now_s += 0.2
         assert await answer(made, "zhang", track=2) == "nothing_to_search"
-        found = await made.matching.watching("st_1")
+        found = await made.matching.watching("st_1", made.enrolment.model)
         assert (found.watching, found.why) == (False, "expired")
 
     run(StoreSettings(), tmp_path, test)

@@ -35,7 +35,7 @@ def run(where: StoreSettings, data: Path, test: Callable[[Site, str], Awaitable[
 
 
 async def says(made: Site, name: str, by: str, verdict: str) -> Suggestion:
-    act = partial(give_opinion, suggestion_id=name, verdict=verdict, reason=f"因为{by}")
+    act = partial(give_opinion, vault=made.vault, suggestion_id=name, verdict=verdict, reason=f"因为{by}")
     return await made.appender.change(partial(act, actor=made.actor(by)))
 
 
@@ -109,7 +109,7 @@ def test_cannot_tell_decides_nothing_and_a_wrong_word_is_refused(tmp_path: Path)
         for verdict in ("", "yes", "SAME"):
             with pytest.raises(ValueRefused):
                 await says(made, name, "usr_c", verdict)
-        act = partial(give_opinion, suggestion_id=name, verdict="same", reason="  ")
+        act = partial(give_opinion, vault=made.vault, suggestion_id=name, verdict="same", reason="  ")
         with pytest.raises(ValueRefused):
             await made.appender.change(partial(act, actor=made.actor("usr_c")))
 

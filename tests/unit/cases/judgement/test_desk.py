@@ -88,7 +88,7 @@ def test_what_is_not_said_in_its_time_is_missing_and_its_finding_ends_when_it_is
 ) -> None:
     async def act(at: Court) -> None:
         await begun(at)
-        await at.tell(at.words("我说identity", start_s=4.0), at.words("好的", start_s=40.0, speaker="other"))
+        await at.tell(at.words("我现在说identity", start_s=4.0), at.words("好的", start_s=40.0, speaker="other"))
         await at.turn(62.0)
         assert ("recording", "not_observed") not in await at.verdicts(), "words of the last seconds may still come"
         await at.turn(76.0)

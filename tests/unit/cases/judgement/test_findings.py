@@ -120,6 +120,23 @@ def test_the_list_is_filtered_paged_and_folded(where: StoreSettings, tmp_path: P
     in_court(where, tmp_path, act)
 
 
+def test_a_finding_that_lasts_is_not_folded_into_one_that_is_over(where: StoreSettings, tmp_path: Path) -> None:
+    async def act(at: Court) -> None:
+        base = -(NOW_S % 600)
+        await at.tell(raised("lasts", base), raised("over", base + 5), ended("over", base + 9))
+        await at.tell(raised("grave", base, "frozen"), raised("slight", base + 5, "frozen", "low"))
+
+        async def folded(**asked: object) -> list[str]:
+            return [each.finding_id for each in await found(at, is_folded=True, **asked)]
+
+        assert await folded() == ["slight", "over"]
+        assert await folded(is_open=True) == ["slight", "lasts"]
+        assert await folded(is_open=False) == ["over"]
+        assert await folded(severity="high", finding="frozen") == ["grave"]
+
+    in_court(where, tmp_path, act)
+
+
 def test_a_rules_precision_is_that_of_what_people_said(where: StoreSettings, tmp_path: Path) -> None:
     async def act(at: Court) -> None:
         await at.tell(*(raised(f"f_{n}", n) for n in range(4)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cases.appender import Stored
 from cases.facts import Fact, fact_of
-from cases.judgement.heard import Source, View, both_record
+from cases.judgement.heard import Heard, Source, View, both_record
 from cases.judgement.rulebook import Rulebook
 from pipeline.events import AnalysisGap, AnalysisGapClosed, Event, WordsHeard
 from tests.unit.cases.judgement.material import NOW_S
@@ -61,7 +61,7 @@ def test_a_second_was_heard_if_each_stream_heard_it_or_it_was_looked_at_again(
         said(1), said(2), *(gap(1, each) for each in first), *(gap(2, each) for each in second),
         *(closed(1, each) for each in again),
     )  # fmt: skip
-    view = View([source(1), source(2)], facts, NOW_S, NOW_S + LENGTH_S)
+    view = View([source(1), source(2)], Heard(facts), NOW_S, NOW_S + LENGTH_S)
     unheard = (seconds(*first) - seconds(*again)) | seconds(*second)
     for at in range(100):
         heard = view.hearing().share(NOW_S + at, NOW_S + at + 1)
@@ -69,7 +69,7 @@ def test_a_second_was_heard_if_each_stream_heard_it_or_it_was_looked_at_again(
 
 
 def test_time_before_any_stream_ran_was_not_heard_and_gaps_of_pictures_do_not_count() -> None:
-    view = View([source(1, 40)], stored(said(1, 50), gap(1, (60, 90), "signal")), NOW_S, NOW_S + LENGTH_S)
+    view = View([source(1, 40)], Heard(stored(said(1, 50), gap(1, (60, 90), "signal"))), NOW_S, NOW_S + LENGTH_S)
     hearing = view.hearing()
     assert hearing.share(NOW_S, NOW_S + 40) == 0.0
     assert hearing.reasons(NOW_S, NOW_S + 40) == ("没有录像",)
@@ -80,7 +80,7 @@ def test_the_words_that_count_are_those_of_the_timeline_and_speakers_are_told_ap
     facts = stored(
         said(1, 5, "演示", "whisper-demo-zh@1"), said(1, 5.1, "真的"), said(1, -40, "早了"), said(1, -20, "刚才")
     )
-    found = View([source(1, -100)], facts, NOW_S, NOW_S + LENGTH_S).utterances()
+    found = View([source(1, -100)], Heard(facts), NOW_S, NOW_S + LENGTH_S).utterances()
     assert [(each.text, each.speaker) for each in found] == [("刚才", "officer"), ("真的", "officer")]
     assert found[1].start_s == NOW_S + 5.1
 
@@ -102,7 +102,18 @@ def test_the_rules_of_the_program_hold() -> None:
 
 
 def test_a_device_near_which_nobody_spoke_takes_nothing_from_what_another_heard() -> None:
-    hearing = View([source(1), source(2)], stored(said(1)), NOW_S, NOW_S + LENGTH_S).hearing()
+    hearing = View([source(1), source(2)], Heard(stored(said(1))), NOW_S, NOW_S + LENGTH_S).hearing()
     assert hearing.share(NOW_S, NOW_S + 50) == 1.0
-    alone = View([source(2)], stored(said(1)), NOW_S, NOW_S + LENGTH_S).hearing()
+    alone = View([source(2)], Heard(stored(said(1))), NOW_S, NOW_S + LENGTH_S).hearing()
     assert alone.share(NOW_S, NOW_S + 50) == 0.0
+
+
+def test_words_in_another_script_were_not_heard_by_rules_that_are_chinese() -> None:
+    foreign = said(1, 5, "Please show me your licence"), said(1, 25, "ياخشىمۇسىز تەكشۈرۈش")
+    chinese = said(1, 45, "这是WiFi和POS机，编号A12"), said(1, 65, "OK"), said(1, 85, "110")
+    hearing = View([source(1)], Heard(stored(*foreign, *chinese)), NOW_S, NOW_S + LENGTH_S).hearing()
+    for at_s in (5, 25):
+        assert hearing.share(NOW_S + at_s, NOW_S + at_s + 1) == 0.0
+        assert hearing.reasons(NOW_S + at_s, NOW_S + at_s + 1) == ("不是汉语",)
+    for at_s in (0, 45, 65, 85):
+        assert hearing.share(NOW_S + at_s, NOW_S + at_s + 1) == 1.0

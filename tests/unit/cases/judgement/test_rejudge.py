@@ -1,6 +1,5 @@
 """Past cases by the rules of now: old verdicts stay, the difference is told, nothing is told twice."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from cases.facts import Fact
 from cases.judgement import slips
 from cases.judgement.heard import Source
 from cases.judgement.measured import measured_again
-from cases.judgement.rejudge import Ruled, judge_again, judged, kept_of
+from cases.judgement.rejudge import Ruled, judge_again, judged, unread_of
 from pipeline.events import FindingRaised
 from pipeline.settings import StoreSettings
 from pipeline.slips import done as slip_done
@@ -102,25 +101,30 @@ def test_what_was_measured_is_judged_again_too_and_found_once(where: StoreSettin
         await at.records(1, case)
         await at.tell(black("old 10", 10.0), black("old 50", 50.0), black("thin", 70.0, "stream_thin"))
         async with at.store.reading() as connection:
-            kept = await kept_of(connection, case.case_id)
+            unread = await unread_of(connection, case.case_id)
         signals = (black("new 11", 11.0), black("new 90", 90.0))
-        again = judged(book(), replace(kept, signals=signals, measured=frozenset(("rec_1",))), at.now_s)
+        again = judged(book(), unread.kept(signals, frozenset(("rec_1",))), at.now_s)
         assert (again.raised, again.unchanged, again.not_raised_now) == (1, 1, 1)
         assert [each.finding_id for each in again.told if isinstance(each, FindingRaised)] == ["new 90"]
-        again = judged(book(), kept, at.now_s)
+        again = judged(book(), unread.kept(), at.now_s)
         assert (again.raised, again.unchanged, again.not_raised_now) == (0, 0, 0), "no rows were kept"
 
     in_court(where, tmp_path, act)
 
 
-def test_a_slip_brings_facts_of_judgement_and_nothing_else(tmp_path: Path) -> None:
-    verdict = Fact(event_id="ev_1", kind="ProcedureJudged", at_us=1, case_id="case_1", body={"why": "听到。"})
-    slips.place(tmp_path, [verdict])
-    slips.place(tmp_path, [verdict, Fact(event_id="ev_2", kind="CaseChanged", at_us=1, case_id="case_1")])
+def test_slips_bring_facts_of_judgement_alone_in_the_order_in_which_they_were_judged(tmp_path: Path) -> None:
+    def verdict(name: str) -> Fact:
+        return Fact(event_id=name, kind="ProcedureJudged", at_us=1, case_id="case_1", body={"why": "听到。"})
+
+    for at_us in (1_790_000_000_000_000, 1_790_000_300_000_000, 1_790_000_060_000_000):
+        slips.place(tmp_path, "case_1", [verdict(str(at_us))], at_us)
+    other = Fact(event_id="ev_2", kind="CaseChanged", at_us=1, case_id="case_1")
+    slips.place(tmp_path, "case_1", [verdict("ev_1"), other], 1_790_000_000_000_001)
     (tmp_path / "analysis" / "judgements" / "torn.jsonl").write_text('{"event_id":')
-    ((slip, facts),) = slips.left(tmp_path)
-    assert facts == (verdict,)
-    slip_done(slip)
+    left = slips.left(tmp_path)
+    assert [fact.event_id for _, (fact,) in left] == ["1790000000000000", "1790000060000000", "1790000300000000"]
+    for slip, _ in left:
+        slip_done(slip)
     assert slips.left(tmp_path) == []
 
 

@@ -1,8 +1,13 @@
 """Phrases by their sound: what is taken for said, and what is not."""
 
-import pytest
+import unicodedata
 
-from cases.rules.lexicon import Lexicon, tolerance
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cases.rules.lexicon import Lexicon, _is_in_order, tolerance
+from cases.rules.plain import ENDS, plain
 from cases.rules.syllables import CONTRARY, HALF, HOMOPHONE, NEAR, Costs
 
 
@@ -78,3 +83,32 @@ def test_a_phrase_that_ends_in_the_new_signs_is_found_and_one_before_them_is_not
 def test_every_place_of_a_phrase_is_told() -> None:
     hits = Lexicon(["签字"]).scan("签字和签字")[0]
     assert [(hit.start, hit.end) for hit in hits] == [(0, 2), (3, 5)]
+
+
+@given(sounds=st.text("abcd", min_size=3, max_size=6), text=st.text("abcde", max_size=9))
+def test_in_order_but_for_one_is_what_it_says(sounds: str, text: str) -> None:
+    def comes(wanted: str) -> bool:
+        rest = iter(text)
+        return all(each in rest for each in wanted)
+
+    expected = any(comes(sounds[:at] + sounds[at + 1 :]) for at in range(len(sounds)))
+    assert _is_in_order(sounds, text) == expected
+
+
+@given(st.text("执证。！? ；;，ab１Ⅳß", max_size=20))
+def test_plain_text_has_its_signs_and_where_sentences_end(text: str) -> None:
+    signs, ends = list[str](), set[int]()
+    for sign in unicodedata.normalize("NFKC", text).casefold():
+        if sign.isalnum():
+            signs.append(sign)
+        elif sign in ENDS:
+            ends.add(len(signs))
+    found = plain(text)
+    assert (found.signs, set(found.ends)) == ("".join(signs), ends)
+
+
+def test_what_a_word_of_two_signs_is_like_is_the_same_the_second_time() -> None:
+    lexicon = Lexicon(["签字", "千字", "证件"])
+    first = lexicon.scan("请签子，请迁不字，请签的字")
+    assert first == lexicon.scan("请签子，请迁不字，请签的字")
+    assert first == Lexicon(["签字", "千字", "证件"]).scan("请签子，请迁不字，请签的字")

@@ -1,8 +1,9 @@
 """Listening: what one speaker says on end, with gaps, interruptions and what makes it void."""
 
-from cases.rules.listening import JOINED_S, KEPT_SIGNS, MOST_SIGNS, Link, Listener, Matcher, Slot, Way
+from cases.rules.listening import JOINED_S, KEPT_SIGNS, MOST_SIGNS, Listener, Matcher
 from cases.rules.notation import read_way
 from cases.rules.said import Speaker, Utterance
+from cases.rules.stretch import Link, Slot, Way
 
 
 def way(text: str, use: str = "way", owner: str = "duty") -> Way:

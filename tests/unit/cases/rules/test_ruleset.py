@@ -54,6 +54,9 @@ def line_of(text: str, part: str) -> int:
         ("[执法证, 工作证]", "['/(?<=执)证/']", "证件: [", "RE2 refuses the pattern"),
         ("[执法证, 工作证]", "['/(((证{1,50}){1,50}){1,50})/']", "证件: [", "RE2 refuses the pattern"),
         ("[执法证, 工作证]", "['/证*/']", "证件: [", "fits nothing at all"),
+        ("[执法证, 工作证]", "['/(证+)+$/']", "证件: [", "a repetition of a repetition"),
+        ("[执法证, 工作证]", r"['/执法(?:[证件]*)*号/']", "证件: [", "a repetition of a repetition"),
+        ("[执法证, 工作证]", "['/第(\\d+){2,}号/']", "证件: [", "a repetition of a repetition"),
         ("[执法证, 工作证]", f"['/{'证' * 201}/']", "证件: [", "a pattern of 201 signs"),
         ("  - moment: begun", "  - duty: certificate_shown\n    moment: begun", "- duty: certificate_shown\n    moment",
          "unknown field duty"),
@@ -162,3 +165,22 @@ def test_the_set_in_force_holds_and_cites_an_article_for_every_duty(rules: RuleS
     assert all(duty.text for duty in rules.duties)
     assert {duty.duty for duty in rules.duties_of("inspection")} >= required
     assert rules.duties_of("archive") == ()
+
+
+def test_of_a_set_with_a_file_that_cannot_be_read_that_alone_is_told(folder: Made) -> None:
+    """Groups, duties and moments of it are missing to the other files for no fault of theirs."""
+    made = folder()
+    (made / "procedure" / "more.yaml").write_text(
+        "duties:\n  - duty: grounds_stated\n    zh: x\n    en: x\n    law: 行政处罚法 第五十五条\n    severity: low\n"
+        "    steps: [inspection]\n    before: [begun]\n    ways: ['{证件}']\n",
+        encoding="utf-8",
+    )
+    load(made)
+    for spoiled in (PROCEDURE.encode("gbk"), PROCEDURE.replace("  - duty", "\t- duty").encode()):
+        (made / "procedure" / "a.yaml").write_bytes(spoiled)
+        (found,) = mistakes(made)
+        assert Path(found.file).name == "a.yaml"
+
+
+def test_repetitions_that_say_something_are_patterns(folder: Made) -> None:
+    load(folder(PROCEDURE.replace("[执法证, 工作证]", "['/(第.{1,3}条)+/', '/证[0-9]+/', '/(证件?)+号/']")))

@@ -81,6 +81,13 @@ def test_after_a_gap_what_is_usual_is_still_known_and_nothing_that_was_missed_co
     assert [(each.finding, each.is_end) for each in watch.finish(64)] == [("stream_thin", True)]
 
 
+def test_a_stream_that_comes_back_thin_is_told_for_its_usual_was_known() -> None:
+    watch = FlowWatch(bounds())
+    assert feed(watch, units(0, 20)) == []
+    watch.gap(20)
+    assert feed(watch, units(50, 70, 5))[0][1:] == ("stream_thin", False)
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(

@@ -27,7 +27,7 @@ def soft(t: float) -> Luma:
 
 
 def turned(t: float) -> Luma:
-    return np.ascontiguousarray(walk(START_S - 1 + (t - START_S + 1) * 0.05)[::-1, ::-1])
+    return np.ascontiguousarray(walk(t)[::-1, ::-1])
 
 
 def told(pictures: Iterable[tuple[float, Luma]], watch: PictureWatch | None = None) -> list[tuple[float, Noticed]]:
@@ -66,14 +66,33 @@ def test_a_fault_is_told_within_two_seconds_and_ends_by_itself(finding: str, fau
 
 
 def test_a_picture_that_is_turned_over_and_back_is_told_both_times() -> None:
-    def still(t: float) -> Luma:
-        return walk(START_S - 1 + (t - START_S + 1) * 0.05)
-
-    pictures = [(float(t), turned(t) if START_S <= t < END_S else still(t)) for t in range(30)]
-    assert [(t, each.finding, each.is_end) for t, each in told(pictures)] == [
+    found = told(with_fault(turned))
+    assert [(t, each.finding, each.is_end) for t, each in found] == [
         (START_S, "upside_down", False),
         (END_S, "upside_down", True),
     ]
+    assert dict(found[0][1].measures)["turned"] == pytest.approx(180, abs=3)
+
+
+def test_a_camera_that_hangs_upside_down_does_so_after_a_gap_too() -> None:
+    watch, meter, found = PictureWatch(bounds()), PictureMeter(), []
+    for t in range(12):
+        if t == 8:
+            found += [(t, each.is_end) for each in watch.finish(t)]
+            watch.gap(t)
+            meter.gap()
+        picture = turned(t) if t >= 5 else walk(t)
+        found += [(t, each.is_end) for each in watch.feed(t, meter.measure(picture))]
+    assert found == [(5, False), (8, True), (8, False)]
+
+
+def test_somebody_who_lies_down_and_stands_up_again_does_not_hang_upside_down() -> None:
+    def leant(t: float) -> Luma:
+        view = cv2.getRotationMatrix2D((240, 135), 90, 1)
+        return np.asarray(cv2.warpAffine(walk(t), view, (480, 270), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+
+    times = [float(t) for t in range(40)]
+    assert told([(t, leant(t) if 10 <= t < 14 or 20 <= t < 30 else walk(t)) for t in times]) == []
 
 
 @pytest.mark.parametrize("every_s", [0.25, 2.0])
@@ -180,8 +199,9 @@ def test_what_is_open_ends_with_the_stream() -> None:
 SHARE = st.floats(0, 1)
 LEVEL = st.floats(0, 255)
 ROWS = st.builds(
-    PictureRow, LEVEL, LEVEL, LEVEL, SHARE, SHARE, SHARE, SHARE, LEVEL | st.just(-1.0), SHARE, SHARE, SHARE, SHARE
-)
+    PictureRow, LEVEL, LEVEL, LEVEL, SHARE, SHARE, SHARE, SHARE, LEVEL | st.just(-1.0), SHARE, SHARE, st.floats(0, 359),
+    st.integers(0, 20).map(float), st.integers(0, 4).map(float),
+)  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)

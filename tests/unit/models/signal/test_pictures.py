@@ -21,7 +21,7 @@ def test_any_picture_gives_finite_numbers_in_their_ranges(picture: NDArray[np.ui
         assert all(0 <= share <= 1 for share in (row.clipped, row.structure, row.edged, row.sharp))
         assert 0 <= row.low <= row.high <= 255
         assert row.sharp <= row.edged
-    assert (first.motion, first.changed, first.same, first.straight, first.turned) == (-1,) * 5
+    assert (first.motion, first.changed, first.same, first.agreed) == (-1, -1, -1, 0)
     assert not is_alike or (second.motion, second.same) == (0, 1)
 
 
@@ -80,5 +80,20 @@ def test_a_picture_turned_over_is_found_in_the_one_before_when_turned() -> None:
     meter = PictureMeter()
     meter.measure(walk(1))
     row = meter.measure(np.ascontiguousarray(walk(1)[::-1, ::-1]))
-    assert row.turned > 0.95
-    assert row.straight < 0.6
+    assert (round(row.turn), row.back) == (180, 1)
+    assert row.agreed > 20
+
+
+def test_a_place_is_found_again_after_a_gap_though_nothing_else_is_beside_what_was_before() -> None:
+    meter = PictureMeter()
+    meter.measure(walk(1))
+    meter.gap()
+    row = meter.measure(np.ascontiguousarray(walk(1.2)[::-1, ::-1]))
+    assert (row.motion, round(row.turn)) == (-1, 180)
+
+
+def test_a_clock_that_stays_above_does_not_hide_that_the_picture_was_turned() -> None:
+    meter = PictureMeter()
+    meter.measure(with_clock(walk(1), 1))
+    row = meter.measure(with_clock(np.ascontiguousarray(walk(1.1)[::-1, ::-1]), 2))
+    assert round(row.turn) == 180

@@ -96,6 +96,34 @@ def test_the_pitch_of_a_voice_is_told(pitch_hz: float) -> None:
     assert row.pitch_hz == pytest.approx(pitch_hz, rel=0.08)
 
 
+@pytest.mark.parametrize("at", [800, 4_000, 7_990, 8_010, 9_500])
+def test_a_sharp_sound_is_the_burst_of_one_row_wherever_it_lies(at: int) -> None:
+    sound = noise(2.0, -60)
+    sound[8_000 + at :][:400] += noise(400 / RATE_HZ, -10, seed=3)
+    rows = rows_of(sound)
+    sharp = [row for row in rows if row.rise_db > 20]
+    assert len(sharp) == 1
+    assert sharp[0].at_s == (1.0 if at >= 6_400 else 0.5)
+    assert sharp[0].fall_db > 20
+    assert sharp[0].burst_harmonic < 0.3
+    assert sharp[0].burst_top_db == pytest.approx(-13, abs=3)
+
+
+def test_a_voice_that_is_flatter_in_spectrum_has_more_tilt_and_is_as_loud() -> None:
+    calm, raised = rows_of(vowels(0.5, -20, 200))[0], rows_of(vowels(0.5, -20, 200, flatter=3.0))[0]
+    assert raised.tilt_db > calm.tilt_db + 10
+    assert raised.voice_db == pytest.approx(calm.voice_db, abs=1.5)
+
+
+def test_the_tone_that_most_frames_have_is_told_beside_another() -> None:
+    at = times(0.5)
+    sound = np.where(at < 0.2, 1_200.0, 3_000.0)
+    row = rows_of(np.asarray(0.2 * np.sin(2 * np.pi * np.cumsum(sound) / RATE_HZ), np.float32))[0]
+    assert row.tone_same_hz == pytest.approx(3_000, rel=0.002)
+    assert 0.5 <= row.tone_same <= 0.65
+    assert row.tone_low_hz == pytest.approx(1_200, rel=0.005)
+
+
 def test_noise_has_no_pitch_and_no_tone() -> None:
     rows = rows_of(noise(10, -20))
     assert max(row.voiced for row in rows) == 0

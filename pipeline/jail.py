@@ -46,12 +46,21 @@ def limit(memory_bytes: int) -> None:
     """Before anything else: little memory, no file written, no core dump, low priority, dies with its parent."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     with contextlib.suppress(OSError):
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    stay_private()
+
+
+def stay_private() -> None:
+    """No core dump, also where those go to a program, which no limit stops; no look from another process of this user.
+
+    Source: core(5), PR_SET_DUMPABLE in prctl(2).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
         _prctl(_PR_SET_DUMPABLE, 0)
 
 
