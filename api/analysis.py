@@ -18,7 +18,7 @@ from models.speech.hotwords import hot_words
 from pipeline.analyse import orders
 from pipeline.analyse.children import WorkerChildren
 from pipeline.analyse.order import Order
-from pipeline.analyse.signal_label import adopt, adopted_folder, signal_label
+from pipeline.analyse.signal_label import adopt, adopted_folder, check, signal_label
 from pipeline.analyse.subjects import Recorded, Stage
 from pipeline.app import Runtime
 from pipeline.errors import (
@@ -129,7 +129,9 @@ def _signal_stage(settings: Settings) -> Stage:
         return Stage("signal", True, label=adopt(settings.data), needs_sound=False)
     except (SettingsInvalid, StorageError) as error:
         before = adopted_folder(settings.data)
-        if not before.is_dir():
+        try:
+            check(before)  # another release may have adopted them
+        except SettingsInvalid:
             return Stage("signal", False, str(error), needs_sound=False)
         log.error("bounds of signal do not hold; those of before are in force", reason=str(error))
         return Stage("signal", True, label=signal_label(before), needs_sound=False)

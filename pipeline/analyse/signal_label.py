@@ -41,6 +41,16 @@ def adopted_folder(data: Path) -> Path:
     return data / "analysis" / "signal"
 
 
+def check(folder: Path) -> None:
+    """Raises: SettingsInvalid: its bounds do not hold, with every mistake."""
+    checked = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "pipeline.analyse.signal_rules", str(folder)],
+        capture_output=True, text=True, timeout=_CHECK_S, check=False,
+    )  # fmt: skip
+    if checked.returncode:
+        raise SettingsInvalid(checked.stderr.strip() or f"{folder}: the bounds cannot be checked")
+
+
 def adopt(data: Path, folder: Path = FOLDER) -> str:
     """The label of the bounds in force: those of `folder`, where they hold.
 
@@ -49,12 +59,7 @@ def adopt(data: Path, folder: Path = FOLDER) -> str:
     label, place = signal_label(folder), adopted_folder(data)
     if place.is_dir() and signal_label(place) == label:
         return label
-    checked = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "pipeline.analyse.signal_rules", str(folder)],
-        capture_output=True, text=True, timeout=_CHECK_S, check=False,
-    )  # fmt: skip
-    if checked.returncode:
-        raise SettingsInvalid(checked.stderr.strip() or f"{folder}: the bounds cannot be checked")
+    check(folder)
     draft = place.with_name(f".signal-{secrets.token_hex(6)}")
     try:
         draft.mkdir(parents=True)
